@@ -1,0 +1,132 @@
+//! Debug ports: what a probe sees, as raw evidence that no driver has interpreted.
+//!
+//! Verdicts come from DP and AP registers with the state of CTRL/STAT after each access, never from a library's "session".
+
+mod classify;
+mod survey;
+
+pub use classify::{Access, classify};
+pub use survey::{Dap, DapFault, survey};
+
+use crate::{ChannelError, Wait};
+use serde::{Deserialize, Serialize};
+
+/// Wire protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Serial wire debug.
+    Swd,
+    /// JTAG.
+    Jtag,
+    /// SWD after a dormant-state wake sequence.
+    SwdFromDormant,
+}
+
+/// When and how the probe attaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attach {
+    /// While the application runs.
+    Running,
+    /// With nRST held by the probe: own sequence (halt at the reset vector), never the library's.
+    UnderReset,
+    /// Polling from before power-on, one-shot attempts until the window closes.
+    PowerOnRace,
+}
+
+/// What to survey. Addresses come from the dossier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyJob {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Attach condition.
+    pub attach: Attach,
+    /// A RAM word.
+    pub ram: u32,
+    /// A flash word.
+    pub flash: u32,
+    /// What stands there, from the maker's image. Blank is not locked: without the known word nothing is called locked.
+    pub flash_known: Option<u32>,
+    /// Highest AP to look at (APs behind a hole count).
+    pub max_ap: u8,
+    /// For `PowerOnRace`: how long to poll, in milliseconds of bench time.
+    pub poll_ms: u64,
+}
+
+/// What one access answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// A value, and CTRL/STAT was clean afterwards.
+    Value(u32),
+    /// FAULT, or a sticky error was set afterwards, whatever the driver said.
+    Fault,
+    /// WAIT until retries ran out.
+    Wait,
+    /// No acknowledge: line pulled up.
+    NoAck,
+    /// Garbage acknowledge: line low, short, or no power.
+    Protocol,
+    /// Not tried, because an earlier step failed.
+    NotTried,
+}
+
+/// One access port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApSeen {
+    /// Its number.
+    pub ap: u8,
+    /// Identification register.
+    pub idr: u32,
+    /// Whether it is a memory access port (class 8).
+    pub mem: bool,
+    /// CSW.
+    pub csw: Said,
+    /// CPUID at E000ED00.
+    pub cpuid: Said,
+    /// The RAM word.
+    pub ram: Said,
+    /// The flash word.
+    pub flash: Said,
+    /// Whether the core could be halted and a core register read.
+    pub core: Said,
+    /// Status register at 0x0C of a control AP, 0x08 otherwise; only for vendor APs.
+    pub status: Said,
+}
+
+/// Everything one survey saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// The job.
+    pub job: SurveyJob,
+    /// DPIDR (SWD) or IDCODE (JTAG).
+    pub dpidr: Said,
+    /// CTRL/STAT after power-up was asked.
+    pub power_up: Said,
+    /// Access ports, holes skipped.
+    pub aps: Vec<ApSeen>,
+    /// Target voltage in millivolts, where the probe measures it.
+    pub vtref_mv: Option<u32>,
+    /// Attach attempts made and answered, for races.
+    pub attempts: u32,
+    /// How many of them saw the debug port.
+    pub answered: u32,
+    /// The driver's self-test: a word written to TAR read back right (false: driver unfit, evidence void). None: no AP to try it on.
+    pub self_test: Option<bool>,
+    /// Notes for the reader.
+    pub notes: Vec<String>,
+}
+
+/// A debug probe wired to the device. A survey runs under a deadline and never unlocks or erases anything.
+pub trait DebugPort {
+    /// Starts a survey. For `PowerOnRace` the probe is polling when this returns; the caller then switches power on.
+    fn begin(&mut self, job: &SurveyJob, wait: &Wait) -> Result<(), ChannelError>;
+    /// Waits for the survey's end. A dead or hanging driver is an `Err` of kind `Driver` or `Timeout`, never a silent port. The probe is detached
+    /// and nRST is released when it returns.
+    fn finish(&mut self, wait: &Wait) -> Result<Survey, ChannelError>;
+    /// Pulses nRST through the probe: shows that the probe's wires reach this device.
+    fn pulse_reset(&mut self, wait: &Wait) -> Result<(), ChannelError>;
+    /// What it is, for the journal.
+    fn describe(&self) -> String;
+}

@@ -1,0 +1,393 @@
+//! The machine-readable half of the dossier: how to do or measure what the prose declares.
+//!
+//! Nothing about one device is written into a suite: a check asks for the binding of the row it judges and acts through it.
+//! `{name}` in a text is replaced by the parameter of that name when the action is carried out.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A regular expression over the bytes of one console line or answer. A group called `value` is what the binding reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pattern(pub String);
+
+/// One way to make the device do something, or to ask it something. Exactly one of the keys is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// Send a line on the console and read the answer up to `expect` or `refuse`.
+    Console(ConsoleAction),
+    /// An SMP request of the given group and command over the update channel.
+    Smp(SmpAction),
+    /// Hold a button of the fixture. `at-boot` holds it through a power cycle.
+    Button(ButtonAction),
+    /// The user's program: parameters in as JSON on standard input, one JSON object out; no shell.
+    Command(CommandAction),
+    /// A person does it and says so.
+    Operator(OperatorAction),
+}
+
+/// See [`Action::Console`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ConsoleAction {
+    /// The line, without its end.
+    pub send: String,
+    /// The answer that says it was done; group `value` where something is read.
+    pub expect: Pattern,
+    /// The answer that says the device refused.
+    #[serde(default)]
+    pub refuse: Option<Pattern>,
+    /// Whether a session must be logged in first (by the declared login of `device.toml`).
+    #[serde(default)]
+    pub login: bool,
+    /// How long the device may take.
+    #[serde(default = "two_seconds")]
+    pub within_ms: u64,
+    /// Whether the device restarts as part of it.
+    #[serde(default)]
+    pub restarts: bool,
+}
+
+fn two_seconds() -> u64 {
+    2000
+}
+
+/// See [`Action::Smp`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SmpAction {
+    /// SMP group number.
+    pub group: u16,
+    /// Command number inside the group.
+    pub id: u8,
+    /// Whether it is a write request.
+    #[serde(default)]
+    pub write: bool,
+    /// Text entries of the request's CBOR map.
+    #[serde(default)]
+    pub body: BTreeMap<String, String>,
+    /// Key of the answer whose text is the value read.
+    #[serde(default)]
+    pub value: Option<String>,
+    /// Whether the device restarts as part of it.
+    #[serde(default)]
+    pub restarts: bool,
+}
+
+/// See [`Action::Button`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ButtonAction {
+    /// Name of the button on the fixture.
+    pub name: String,
+    /// How long it is held.
+    pub hold_ms: u64,
+    /// Console line that confirms it.
+    #[serde(default)]
+    pub expect: Option<Pattern>,
+    /// How long after release the confirmation may take.
+    #[serde(default = "two_seconds")]
+    pub within_ms: u64,
+    /// Whether the device restarts as part of it.
+    #[serde(default)]
+    pub restarts: bool,
+}
+
+/// See [`Action::Command`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CommandAction {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Deadline.
+    #[serde(default = "thirty_seconds")]
+    pub within_ms: u64,
+}
+
+fn thirty_seconds() -> u64 {
+    30_000
+}
+
+/// See [`Action::Operator`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OperatorAction {
+    /// What the operator is asked to do.
+    pub prompt: String,
+}
+
+/// A user name and its secret. The secret of a sample (label) stands in the unit file, never in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Credential {
+    /// User name; empty where the login asks for none.
+    #[serde(default)]
+    pub user: String,
+    /// The secret.
+    pub secret: String,
+}
+
+/// `[bind]` of `device.toml`: how a rig sees the device at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeviceBind {
+    /// Console line that says the local function is up.
+    pub ready: Pattern,
+    /// Declared longest time from power-on to `ready`, undisturbed.
+    pub ready_within_ms: u64,
+    /// Declared longest time from power-on to `ready` when the boot loader has work to finish.
+    pub recovery_within_ms: u64,
+    /// First console line of every boot; group `value` is unique to that boot.
+    pub boot_id: Pattern,
+    /// Console line of every boot whose group `value` names the reset cause.
+    pub reset_cause: Pattern,
+    /// Console line of every boot whose group `value` tells whether RAM survived, and the word for "lost".
+    #[serde(default)]
+    pub ram: Option<RamBind>,
+    /// The declared names of reset causes.
+    pub causes: CauseNames,
+    /// Lines that end any wait: panics, a boot loader that stopped.
+    #[serde(default)]
+    pub tripwires: Vec<Pattern>,
+    /// How to log in on the console.
+    #[serde(default)]
+    pub login: Option<LoginBind>,
+    /// Questions by name. Names that the suites use: `version`, `slot-state` (trial, confirmed), `counter` (anti-rollback), `serial`,
+    /// `lock` (debug lock), `life-cycle`, `boot-id`, `reset-cause`.
+    #[serde(default)]
+    pub ask: BTreeMap<String, Action>,
+    /// Acts by name. Names that the suites use: `reboot`, `watchdog` (provoke a watchdog reset), `count` (increment the monotonic usage counter),
+    /// `read-count`.
+    #[serde(default)]
+    pub act: BTreeMap<String, Action>,
+    /// Named areas of the storage image: `slot0`, `slot1`, `boot`, `settings`, ...
+    #[serde(default)]
+    pub regions: BTreeMap<String, Region>,
+    /// LED colours or patterns by meaning, where a fixture sees the LED.
+    #[serde(default)]
+    pub led: BTreeMap<String, String>,
+}
+
+/// See [`DeviceBind::ram`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RamBind {
+    /// Group `value` is the state of the canary that the device keeps in RAM that is not initialised.
+    pub pattern: Pattern,
+    /// The value that says the canary was gone.
+    pub lost: String,
+}
+
+/// What the device calls its reset causes. An absent name means that the device cannot tell that cause apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CauseNames {
+    /// Supply was removed.
+    pub power_on: String,
+    /// Reset pin.
+    #[serde(default)]
+    pub pin: Option<String>,
+    /// Watchdog.
+    #[serde(default)]
+    pub watchdog: Option<String>,
+    /// Software request.
+    #[serde(default)]
+    pub software: Option<String>,
+    /// Supply dipped below the brown-out level.
+    #[serde(default)]
+    pub brown_out: Option<String>,
+}
+
+/// How to log in on the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LoginBind {
+    /// Asks for the user name. An empty line brings it up.
+    pub user_prompt: Pattern,
+    /// Asks for the secret.
+    pub secret_prompt: Pattern,
+    /// A logged-in session.
+    pub shell_prompt: Pattern,
+    /// The login was refused.
+    pub refused: Pattern,
+    /// Ends the session.
+    pub logout: String,
+    /// Tries that the rig may spend before the declared lock-out, and the lock-out's length.
+    pub tries: u32,
+    /// Length of the lock-out.
+    pub lockout_ms: u64,
+}
+
+/// A named area of the storage image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Region {
+    /// First byte.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// Binding of a row of 1-AuthMech.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AuthBind {
+    /// Where: `console`, `token`.
+    pub over: String,
+    /// Gives a secret of the rig's choice (`{secret}`) to the account.
+    #[serde(default)]
+    pub change: Option<Action>,
+    /// Makes a token or session; group `value` is the token.
+    #[serde(default)]
+    pub issue: Option<Action>,
+    /// Uses `{token}`: done if it is still good, refused if it is dead.
+    #[serde(default)]
+    pub check: Option<Action>,
+}
+
+/// Binding of a row of 7-UpdMech.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UpdBind {
+    /// `update-channel` (the rig's update path) or `command`.
+    pub via: String,
+    /// Image format: `mcuboot`.
+    pub format: String,
+    /// Genuine images, oldest first. The delivered one is among them.
+    pub images: Vec<ImageFile>,
+    /// Genuine image of another model of the same maker.
+    #[serde(default)]
+    pub other_model: Option<String>,
+    /// Genuine, newer image that cannot start (for the revert test), and one that hangs.
+    #[serde(default)]
+    pub crashing: Option<String>,
+    /// Genuine, newer image that starts and never answers.
+    #[serde(default)]
+    pub hanging: Option<String>,
+    /// What is declared about older versions: `refused` or `allowed`.
+    pub downgrade: String,
+    /// What is declared about the same version with other content: `refused` or `allowed`.
+    #[serde(default = "refused")]
+    pub same_version: String,
+    /// Whether a new image runs on trial until it is confirmed, and an unconfirmed one is reverted.
+    pub trial: bool,
+    /// Bytes of one slot.
+    pub slot_bytes: u64,
+    /// Offset inside the image from which bytes are declared not covered by the signature (padding of the slot).
+    #[serde(default)]
+    pub unsigned_tail: bool,
+}
+
+fn refused() -> String {
+    "refused".to_owned()
+}
+
+/// A genuine image of the maker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageFile {
+    /// Path below the dossier's folder.
+    pub file: String,
+    /// Version that the device reports when it runs.
+    pub version: String,
+    /// Security counter that the image carries.
+    pub counter: u32,
+}
+
+/// Binding of a row of 10-SecParam, and of data rows that the user sets (21-PersData, 25-DelFunc stores).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StoreBind {
+    /// Gives the store the value `{value}`.
+    #[serde(default)]
+    pub set: Option<Action>,
+    /// Reads it back; group `value`.
+    #[serde(default)]
+    pub get: Option<Action>,
+    /// Declared scheme at rest: `plain`, `sealed`, `hashed`, `secure-element`.
+    pub scheme: String,
+    /// `secret` (must never be readable in a dump) or `personal` (must be gone after deletion) or `identity` (must survive).
+    pub kind: String,
+}
+
+/// Binding of a row of 15-Intf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct IntfBind {
+    /// `debug-port`, `console`, `update-port`, `button`.
+    pub channel: String,
+    /// For a debug port, declared: `disabled`, `identification-only`, `core-only`; for a console `login`, `log-only`.
+    pub declared: String,
+    /// What a debug probe may look at.
+    #[serde(default)]
+    pub debug: Option<DebugBind>,
+}
+
+/// Addresses that a survey of a debug port reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DebugBind {
+    /// A word of RAM.
+    pub ram: u32,
+    /// A word of flash whose content is known from an image of the maker.
+    pub flash: u32,
+    /// Offset of that word inside the image that runs.
+    pub flash_in_image: u32,
+    /// Protocols that the part has: `swd`, `jtag`.
+    pub protocols: Vec<String>,
+    /// Highest access port to look at.
+    #[serde(default = "all_aps")]
+    pub max_ap: u8,
+}
+
+fn all_aps() -> u8 {
+    255
+}
+
+/// Binding of a row of 20-SecBoot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SecBootBind {
+    /// Region whose change must be detected.
+    pub region: String,
+    /// Declared reaction: `stop` (nothing runs), `fallback` (an intact image runs).
+    pub reaction: String,
+    /// Console line of the declared alert.
+    #[serde(default)]
+    pub alert: Option<Pattern>,
+    /// Whether an older validly signed image in that region must be refused.
+    #[serde(default)]
+    pub anti_rollback: bool,
+}
+
+/// Binding of a row of 23-ResMech.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ResBind {
+    /// `power` or `network`.
+    pub outage: String,
+    /// Stores (row ids of 10, 21) that must hold through it.
+    #[serde(default)]
+    pub keeps: Vec<String>,
+    /// Whether a battery carries the device through a cut of the supply.
+    #[serde(default)]
+    pub battery: bool,
+}
+
+/// Binding of a row of 25-DelFunc.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DelBind {
+    /// How the user starts it.
+    pub start: Action,
+    /// Console line that confirms it.
+    #[serde(default)]
+    pub confirmation: Option<Pattern>,
+    /// Longest time until the device is ready again.
+    pub within_ms: u64,
+    /// `erase` (nothing remains) or `crypto-erase` (cipher text may remain, its key is gone).
+    pub method: String,
+    /// Rows (tables 1, 10, 21) that it must delete: `21/PersData-1`.
+    pub deletes: Vec<String>,
+}

@@ -1,0 +1,10 @@
+//! Ids, the catalogue as data, the dossier, observations, journal events.
+//!
+//! Pure data: no I/O, no clock, no other crate of the house.
+
+pub mod bind;
+pub mod ids;
+pub mod observation;
+
+pub use ids::{BadId, CaseId, CheckId, ProvisionId, RowId, UnitId};
+pub use observation::{EvidenceId, NoEvidence, Observation, Outcome, Reason};

@@ -1,0 +1,79 @@
+//! What a check is: a value in an explicit list.
+
+use crate::bench::Bench;
+use crate::trouble::Trouble;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A channel or ability that a check cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// A console.
+    Console,
+    /// A switched supply.
+    Power,
+    /// A reset line.
+    Reset,
+    /// A debug probe.
+    DebugPort,
+    /// A fixture for buttons and indicators.
+    Fixture,
+    /// A reader of the device's flash.
+    Storage,
+    /// A path for updates.
+    UpdatePath,
+    /// The space of crash states.
+    CrashSpace,
+}
+
+/// An irreversible or invasive act that a rig grants by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permission {
+    /// Write the device's flash from outside (tamper tests, restoring the reference content).
+    FlashWrite,
+    /// Erase the device by the debug probe.
+    MassErase,
+    /// Delete the user's data (factory reset).
+    FactoryReset,
+    /// Raise a monotonic counter for good.
+    CounterIncrement,
+    /// Cut the supply while the device writes.
+    PowerCut,
+}
+
+/// One check. Nothing in it depends on another check having run before.
+pub struct Check {
+    /// `suite/name`; stable, unique.
+    pub id: &'static str,
+    /// One line.
+    pub title: &'static str,
+    /// Units it bears on: `"5.9-2-2 b"`.
+    pub units: &'static [&'static str],
+    /// IXIT table whose rows it judges one by one; none if its units have no row. Rows are filtered by [`Check::row_wanted`].
+    pub table: Option<u8>,
+    /// Which rows of `table` it can judge, from the row's binding as TOML; `None` for all that have a binding.
+    pub row_wanted: Option<fn(&proofbench_model::dossier::Row) -> bool>,
+    /// Channels without which it cannot run.
+    pub needs: &'static [Capability],
+    /// Grants without which it may not run.
+    pub permissions: &'static [Permission],
+    /// Defects of the emulated device that it must fail.
+    pub defects: &'static [&'static str],
+    /// Conforming variants that it must not fail.
+    pub twins: &'static [&'static str],
+    /// What shows, in the same run, that the check could have seen a violation.
+    pub control: &'static str,
+    /// Longest bench time.
+    pub budget: Duration,
+    /// The procedure. Observations are reported through the bench; an `Err` leaves every unit and row that has none yet UNRESOLVED with the trouble's reason.
+    pub run: fn(&mut Bench) -> Result<(), Trouble>,
+}
+
+impl Check {
+    /// The suite's name: the part of the id before the slash.
+    pub fn suite(&self) -> &'static str {
+        self.id.split('/').next().unwrap_or(self.id)
+    }
+}
