@@ -1,1 +1,17 @@
-//! placeholder
+//! Channels to real and emulated things. Only `rig` opens them.
+//!
+//! Every driver here implements one trait of `proofbench-channel` and obeys its contract: the device's answer is data, an error
+//! is about the bench, every wait ends at its deadline and notices a cancel within 50 ms. The behaviour suites of
+//! `channel::conformance` run on each of them.
+
+pub mod boardproc;
+mod channels;
+pub mod emulated;
+pub mod faulty;
+pub mod file;
+pub mod serial;
+pub mod smp;
+mod time;
+
+pub use channels::Channels;
+pub use time::{RealClock, TimeBase};
