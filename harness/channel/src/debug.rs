@@ -3,10 +3,12 @@
 //! Verdicts come from DP and AP registers with the state of CTRL/STAT after each access, never from a library's "session".
 
 mod classify;
+mod dap;
 mod survey;
 
-pub use classify::{Access, classify};
-pub use survey::{Dap, DapFault, survey};
+pub use classify::{Access, Unfit, classify};
+pub use dap::{Dap, DapFault, ap, dp};
+pub use survey::survey;
 
 use crate::{ChannelError, Wait};
 use serde::{Deserialize, Serialize};
@@ -46,12 +48,15 @@ pub struct SurveyJob {
     pub ram: u32,
     /// A flash word.
     pub flash: u32,
-    /// What stands there, from the maker's image. Blank is not locked: without the known word nothing is called locked.
+    /// What stands there, from the maker's image. Blank is not locked: without the known word a blank answer decides nothing.
     pub flash_known: Option<u32>,
     /// Highest AP to look at (APs behind a hole count).
     pub max_ap: u8,
     /// For `PowerOnRace`: how long to poll, in milliseconds of bench time.
     pub poll_ms: u64,
+    /// For `PowerOnRace`: memory APs known from an earlier survey, tried first; AP 0 if none is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub race_aps: Vec<u8>,
 }
 
 /// What one access answered.
@@ -77,7 +82,7 @@ pub enum Said {
 pub struct ApSeen {
     /// Its number.
     pub ap: u8,
-    /// Identification register.
+    /// Identification register; zero where reading it never completed, and `csw` then holds what was said instead.
     pub idr: u32,
     /// Whether it is a memory access port (class 8).
     pub mem: bool,

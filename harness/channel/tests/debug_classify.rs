@@ -1,0 +1,104 @@
+//! Surveys as probes recorded them, and the level of access that each shows.
+
+use proofbench_channel::debug::{Access, ApSeen, Attach, Protocol, Said, Survey, SurveyJob, Unfit, classify};
+use rstest::rstest;
+
+const KNOWN: u32 = 0x4148_5431;
+const CPUID: Said = Said::Value(0x410F_C241);
+const RAM: Said = Said::Value(0xC0DE_CAFE);
+const FLASH: Said = Said::Value(KNOWN);
+const POWERED: Said = Said::Value(0xF000_0000);
+use Said::{Fault, NoAck, NotTried, Wait};
+
+fn empty(dpidr: Said, power_up: Said) -> Survey {
+    let job = SurveyJob {
+        protocol: Protocol::Swd,
+        attach: Attach::Running,
+        ram: 0x2000_0000,
+        flash: 0x8400,
+        flash_known: Some(KNOWN),
+        max_ap: 255,
+        poll_ms: 0,
+        race_aps: vec![],
+    };
+    Survey { job, dpidr, power_up, aps: vec![], vtref_mv: Some(3300), attempts: 1, answered: 1, self_test: None, notes: vec![] }
+}
+
+fn with(aps: Vec<ApSeen>) -> Survey {
+    Survey { aps, self_test: Some(true), ..empty(Said::Value(0x2BA0_1477), POWERED) }
+}
+
+fn mem(ap: u8, cpuid: Said, ram: Said, flash: Said) -> ApSeen {
+    let open = [&cpuid, &ram, &flash].into_iter().any(|s| matches!(s, Said::Value(_)));
+    let csw = Said::Value(if open { 0x2300_0042 } else { 0x2300_0002 });
+    let core = if matches!(cpuid, Said::Value(0x410F_C241)) { Said::Value(0x401) } else { cpuid.clone() };
+    let core = if core == Said::Value(0) { Fault } else { core };
+    ApSeen { ap, idr: 0x2477_0011, mem: true, csw, cpuid, ram, flash, core, status: NotTried }
+}
+
+fn vendor(ap: u8, idr: u32, status: u32) -> ApSeen {
+    ApSeen {
+        ap,
+        idr,
+        mem: false,
+        csw: NotTried,
+        cpuid: NotTried,
+        ram: NotTried,
+        flash: NotTried,
+        core: NotTried,
+        status: Said::Value(status),
+    }
+}
+
+#[rstest]
+#[case::open(with(vec![mem(0, CPUID, RAM, FLASH)]), Access::Open)]
+#[case::nrf_locked(with(vec![mem(0, Fault, Fault, Fault), vendor(1, 0x0288_0000, 0)]), Access::ApDisabled)]
+#[case::second_ap_behind_a_hole(with(vec![mem(0, Fault, Fault, Fault), mem(3, CPUID, RAM, FLASH)]), Access::Open)]
+#[case::rdp1_flash_faults(with(vec![mem(0, CPUID, RAM, Fault)]), Access::Partial)]
+#[case::flash_reads_zero(with(vec![mem(0, CPUID, RAM, Said::Value(0))]), Access::Partial)]
+#[case::flash_reads_other_content(with(vec![mem(0, Fault, Fault, Said::Value(0x1234))]), Access::Partial)]
+#[case::ram_only(with(vec![mem(0, Fault, RAM, Fault)]), Access::Partial)]
+#[case::only_a_mailbox(with(vec![vendor(2, 0x002A_0000, 0)]), Access::NoMemAp)]
+#[case::no_ap_at_all(with(vec![]), Access::NoMemAp)]
+#[case::line_high(empty(NoAck, NotTried), Access::Silent)]
+#[case::line_low(empty(Said::Protocol, NotTried), Access::Silent)]
+#[case::no_power_acknowledge(empty(Said::Value(0x2BA0_1477), Said::Value(0x5000_0000)), Access::PowerUpRefused)]
+#[case::accesses_wait_for_ever(with(vec![ApSeen { idr: 0, csw: Wait, ..vendor(0, 0, 0) }]), Access::ApStuck)]
+#[case::words_wait_for_ever(with(vec![mem(0, Wait, Wait, Wait)]), Access::ApStuck)]
+#[case::identification_faults(with(vec![ApSeen { idr: 0, csw: Fault, ..vendor(0, 0, 0) }]), Access::ApStuck)]
+fn a_recorded_survey_has_its_level(#[case] survey: Survey, #[case] level: Access) {
+    assert_eq!(classify(&survey), Ok(level));
+}
+
+#[rstest]
+#[case::blank_is_not_locked(with(vec![mem(0, Fault, Fault, Said::Value(u32::MAX))]), Unfit::Blank { ap: 0, word: u32::MAX })]
+#[case::all_zero_bus(with(vec![mem(0, Said::Value(0), Said::Value(0), Said::Value(0))]), Unfit::Blank { ap: 0, word: 0 })]
+#[case::died_on_the_way(with(vec![mem(0, Fault, NoAck, NoAck)]), Unfit::Lost)]
+#[case::died_among_the_aps(with(vec![ApSeen { idr: 0, csw: NoAck, ..vendor(4, 0, 0) }]), Unfit::Lost)]
+#[case::newer_debug_port(empty(Said::Value(0x4C01_3477), NotTried), Unfit::Version(0x4C01_3477))]
+#[case::driver_unfit(Survey { self_test: Some(false), ..with(vec![mem(0, Fault, Fault, Fault)]) }, Unfit::Driver)]
+fn what_decides_nothing_is_not_called_locked(#[case] survey: Survey, #[case] why: Unfit) {
+    assert_eq!(classify(&survey), Err(why));
+}
+
+#[test]
+fn firmware_read_by_an_unfit_driver_is_still_read() {
+    let survey = Survey { self_test: Some(false), ..with(vec![mem(0, CPUID, RAM, FLASH)]) };
+    assert_eq!(classify(&survey), Ok(Access::Open));
+}
+
+#[test]
+fn without_a_known_word_content_is_open_and_blank_is_not_locked() {
+    let mut survey = with(vec![mem(0, Fault, Fault, Said::Value(7))]);
+    survey.job.flash_known = None;
+    assert_eq!(classify(&survey), Ok(Access::Open));
+    survey.aps[0].flash = Said::Value(u32::MAX);
+    assert!(matches!(classify(&survey), Err(Unfit::Blank { .. })));
+}
+
+#[test]
+fn the_summary_names_every_access_port_and_what_it_let_through() {
+    let text = with(vec![mem(0, CPUID, RAM, Fault), vendor(1, 0x0288_0000, 0)]).summary();
+    assert!(text.contains("AP 0 idr 24770011 enabled: cpuid 410fc241, ram c0decafe, flash refused"), "{text}");
+    assert!(text.contains("vendor AP 1 idr 02880000 status 00000000"), "{text}");
+}
