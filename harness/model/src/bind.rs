@@ -7,9 +7,27 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A regular expression over the bytes of one console line or answer. A group called `value` is what the binding reads.
+/// Reading one refuses an expression that does not compile, so that a mistake in a dossier is told with its line and not in the middle of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Pattern(pub String);
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match regex::bytes::Regex::new(&text) {
+            Ok(_) => Ok(Self(text)),
+            // The last line of the engine's message says what is wrong; the lines before repeat the expression.
+            Err(e) => Err(format!("`{text}` is no regular expression: {}", e.to_string().lines().last().unwrap_or_default())),
+        }
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> String {
+        pattern.0
+    }
+}
 
 /// One way to make the device do something, or to ask it something. Exactly one of the keys is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

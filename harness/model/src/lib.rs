@@ -3,8 +3,13 @@
 //! Pure data: no I/O, no clock, no other crate of the house.
 
 pub mod bind;
+pub mod catalogue;
+pub mod dossier;
 pub mod ids;
+pub mod journal;
 pub mod observation;
+pub mod verdict;
 
 pub use ids::{BadId, CaseId, CheckId, ProvisionId, RowId, UnitId};
 pub use observation::{EvidenceId, NoEvidence, Observation, Outcome, Reason};
+pub use verdict::{Claim, Fate, Method, Profile, Verdict};
