@@ -2,46 +2,9 @@
 
 use crate::bench::Bench;
 use crate::trouble::Trouble;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A channel or ability that a check cannot do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Capability {
-    /// A console.
-    Console,
-    /// A switched supply.
-    Power,
-    /// A reset line.
-    Reset,
-    /// A debug probe.
-    DebugPort,
-    /// A fixture for buttons and indicators.
-    Fixture,
-    /// A reader of the device's flash.
-    Storage,
-    /// A path for updates.
-    UpdatePath,
-    /// The space of crash states.
-    CrashSpace,
-}
-
-/// An irreversible or invasive act that a rig grants by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Permission {
-    /// Write the device's flash from outside (tamper tests, restoring the reference content).
-    FlashWrite,
-    /// Erase the device by the debug probe.
-    MassErase,
-    /// Delete the user's data (factory reset).
-    FactoryReset,
-    /// Raise a monotonic counter for good.
-    CounterIncrement,
-    /// Cut the supply while the device writes.
-    PowerCut,
-}
+pub use proofbench_rig::{Capability, Permission};
 
 /// One check. Nothing in it depends on another check having run before.
 pub struct Check {

@@ -1,0 +1,428 @@
+//! What a check gets in its hand: the opened rig, the dossier, and the careful ways to use them.
+//!
+//! Every wait is bounded by its deadline, by the check's budget and by the cancel handles. Everything that goes over a channel is in the
+//! transcript, and the transcript is attached to every observation.
+
+mod act;
+mod boot;
+mod console;
+mod control;
+mod observe;
+mod storage;
+
+pub use act::{Did, LoginResult};
+pub use boot::Boot;
+pub use console::Found;
+pub use control::{Memo, ReferenceFactory, ReferenceRig};
+pub use storage::{StateVector, state_changes};
+
+pub use crate::watch::BootSeen;
+
+use crate::check::{Capability, Check, Permission};
+use crate::dialogue::Lines;
+use crate::sink::Sink;
+use crate::tap::{Shared, Tapped};
+use crate::trouble::Trouble;
+use crate::watch::{Patterns, Watch};
+use proofbench_channel::debug::DebugPort;
+use proofbench_channel::{Cancel, Console, CrashSpace, Fixture, Moment, Power, Reset, Storage, Tear, UpdatePath, Wait};
+use proofbench_model::bind::{Credential, DeviceBind};
+use proofbench_model::dossier::{Dossier, Row};
+use proofbench_model::{CheckId, EvidenceId, Observation, UnitId};
+use proofbench_rig::{Channels, Permissions};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Both ways to stop a run. Clones share one state.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// First signal: nothing new is started, the present step is finished.
+    pub soft: Cancel,
+    /// Second signal: every wait ends at once.
+    pub hard: Cancel,
+}
+
+impl Stop {
+    /// What a signal handler calls.
+    pub fn signal(&self) {
+        if self.soft.is_cancelled() {
+            self.hard.cancel();
+        }
+        self.soft.cancel();
+    }
+}
+
+/// What a bench is made of.
+pub struct BenchSetup {
+    /// The open channels.
+    pub channels: Channels,
+    /// What the rig grants.
+    pub permissions: Permissions,
+    /// The manufacturer's side.
+    pub dossier: Arc<Dossier>,
+    /// Where records go.
+    pub sink: Box<dyn Sink>,
+    /// Seed of the run; each check gets its own from it.
+    pub seed: u64,
+    /// Ways to stop.
+    pub stop: Stop,
+    /// Makes reference devices for negative controls.
+    pub reference: Option<ReferenceFactory>,
+    /// Replay: exactly this cut.
+    pub only_cut: Option<(u32, Tear)>,
+}
+
+/// What the bench knows of the check that runs.
+pub(crate) struct Current {
+    id: CheckId,
+    table: Option<u8>,
+    row_wanted: Option<fn(&Row) -> bool>,
+    units: Vec<UnitId>,
+    seed: u64,
+    attempt: u32,
+    pub(crate) observations: Vec<Observation>,
+    evidence: Vec<EvidenceId>,
+    strength: Option<String>,
+    replay: Option<String>,
+    /// A mistake of the check itself (a unit it does not own); ends it as a harness fault.
+    pub(crate) mistake: Option<String>,
+}
+
+/// The opened rig plus the dossier.
+pub struct Bench {
+    core: Shared,
+    tapped: Tapped,
+    permissions: Permissions,
+    dossier: Arc<Dossier>,
+    stop: Stop,
+    run_seed: u64,
+    reference: Option<ReferenceFactory>,
+    only_cut: Option<(u32, Tear)>,
+    memo: Memo,
+    images: BTreeMap<String, Arc<[u8]>>,
+    patterns: Patterns,
+    watch: Watch,
+    lines: Lines,
+    scratch: Vec<u8>,
+    trips_allowed: bool,
+    credential: Option<Credential>,
+    /// Boot count at which the present session began; none if nobody is logged in.
+    session: Option<u64>,
+    last_id: Option<String>,
+    budget_end: Moment,
+    clipped: Cell<bool>,
+    current: Option<Current>,
+}
+
+/// No channel call of the bench's own takes longer without looking at the soft stop.
+const SLICE: Duration = Duration::from_millis(200);
+/// How long a single request to an adapter may take.
+const ADAPTER: Duration = Duration::from_secs(5);
+
+impl Bench {
+    /// A bench over open channels. Nothing is touched. An unreadable pattern in the dossier is [`Trouble::IxitAmbiguous`].
+    pub fn new(setup: BenchSetup) -> Result<Bench, Trouble> {
+        let watch = Watch::new(&setup.dossier.device.bind).map_err(Trouble::IxitAmbiguous)?;
+        let (core, tapped) = crate::tap::tap(setup.channels, setup.sink);
+        let credential = setup.dossier.device.sample.label.clone();
+        Ok(Bench {
+            core,
+            tapped,
+            permissions: setup.permissions,
+            dossier: setup.dossier,
+            stop: setup.stop,
+            run_seed: setup.seed,
+            reference: setup.reference,
+            only_cut: setup.only_cut,
+            memo: Memo::default(),
+            images: BTreeMap::new(),
+            patterns: Patterns::default(),
+            watch,
+            lines: Lines::default(),
+            scratch: Vec::new(),
+            trips_allowed: false,
+            credential,
+            session: None,
+            last_id: None,
+            budget_end: Moment(u64::MAX),
+            clipped: Cell::new(false),
+            current: None,
+        })
+    }
+
+    // ---- time ----
+
+    /// The present moment of bench time.
+    pub fn now(&self) -> Moment {
+        self.core.now()
+    }
+
+    /// Lets bench time pass. Ends early with [`Trouble::Cancelled`] or [`Trouble::Budget`].
+    pub fn sleep(&mut self, d: Duration) -> Result<(), Trouble> {
+        let end = self.now() + d;
+        while self.now() < end {
+            self.checkpoint()?;
+            let wait = self.wait(end.since(self.now()).min(SLICE));
+            self.core.clock.borrow_mut().sleep_until(&wait)?;
+        }
+        Ok(())
+    }
+
+    /// A wait of at most `d`, never past the check's budget.
+    pub fn wait(&self, d: Duration) -> Wait {
+        let mut until = self.now() + d;
+        if until > self.budget_end {
+            until = self.budget_end;
+            self.clipped.set(true);
+        }
+        Wait::until(until, &self.stop.hard)
+    }
+
+    /// Seed of this check in this run: equal in every run with the same run seed, different from every other check's.
+    pub fn seed(&self) -> u64 {
+        self.current.as_ref().map_or(self.run_seed, |c| c.seed)
+    }
+
+    /// An error if the check must not go on: somebody asked to stop, the budget is used up, the journal cannot be written.
+    /// Checks with long loops of their own call it once a turn.
+    pub fn checkpoint(&self) -> Result<(), Trouble> {
+        if self.stop.soft.is_cancelled() {
+            return Err(Trouble::Cancelled);
+        }
+        if self.now() >= self.budget_end {
+            return Err(Trouble::Budget("the check's bench time is used up".to_owned()));
+        }
+        match self.core.sink.borrow().failed() {
+            Some(why) => Err(Trouble::Harness(why)),
+            None => Ok(()),
+        }
+    }
+
+    // ---- dossier ----
+
+    /// The manufacturer's side.
+    pub fn dossier(&self) -> &Dossier {
+        &self.dossier
+    }
+
+    /// `[bind]` of `device.toml`.
+    pub fn bind(&self) -> &DeviceBind {
+        &self.dossier.device.bind
+    }
+
+    /// Rows of this check's table that it can judge.
+    pub fn rows(&self) -> Vec<Row> {
+        self.current.as_ref().map(|c| judged_rows(&self.dossier, c.table, c.row_wanted).cloned().collect()).unwrap_or_default()
+    }
+
+    /// An image of the maker, by its path below the dossier's folder. Read once.
+    pub fn image(&mut self, file: &str) -> Result<Vec<u8>, Trouble> {
+        self.image_shared(file).map(|bytes| bytes.to_vec())
+    }
+
+    fn image_shared(&mut self, file: &str) -> Result<Arc<[u8]>, Trouble> {
+        if let Some(bytes) = self.images.get(file) {
+            return Ok(bytes.clone());
+        }
+        let path = self.dossier.dir.join(file);
+        let bytes: Arc<[u8]> = std::fs::read(&path).map_err(|e| Trouble::IxitMissing(format!("image {}: {e}", path.display())))?.into();
+        self.images.insert(file.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
+
+    // ---- capabilities ----
+
+    /// Whether the rig has it.
+    pub fn has(&self, c: Capability) -> bool {
+        match c {
+            Capability::Console => self.tapped.console.is_some(),
+            Capability::Power => self.tapped.power.is_some(),
+            Capability::Reset => self.tapped.reset.is_some(),
+            Capability::DebugPort => self.tapped.debug.is_some(),
+            Capability::Fixture => self.tapped.fixture.is_some(),
+            Capability::Storage => self.tapped.storage.is_some(),
+            Capability::UpdatePath => self.tapped.update.is_some(),
+            Capability::CrashSpace => self.tapped.crash.is_some(),
+        }
+    }
+
+    /// Whether the rig grants it.
+    pub fn granted(&self, p: Permission) -> bool {
+        self.permissions.grants(p)
+    }
+
+    /// [`Trouble::Permission`] if the rig does not grant it.
+    pub fn require(&self, p: Permission) -> Result<(), Trouble> {
+        if self.granted(p) { Ok(()) } else { Err(Trouble::Permission(p)) }
+    }
+
+    /// The console. Bytes read through it directly are in the transcript but are not seen by [`Bench::expect`] and the boot watch.
+    pub fn console(&mut self) -> Result<&mut dyn Console, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.console {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::Console)),
+        }
+    }
+
+    /// The supply.
+    pub fn power(&mut self) -> Result<&mut dyn Power, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.power {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::Power)),
+        }
+    }
+
+    /// The reset line.
+    pub fn reset(&mut self) -> Result<&mut dyn Reset, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.reset {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::Reset)),
+        }
+    }
+
+    /// The debug probe.
+    pub fn debug(&mut self) -> Result<&mut dyn DebugPort, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.debug {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::DebugPort)),
+        }
+    }
+
+    /// Buttons and indicators.
+    pub fn fixture(&mut self) -> Result<&mut dyn Fixture, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.fixture {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::Fixture)),
+        }
+    }
+
+    /// The flash reader. The device must have no power.
+    pub fn storage(&mut self) -> Result<&mut dyn Storage, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.storage {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::Storage)),
+        }
+    }
+
+    /// The update path.
+    pub fn update(&mut self) -> Result<&mut dyn UpdatePath, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.update {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::UpdatePath)),
+        }
+    }
+
+    /// The space of crash states.
+    pub fn crash(&mut self) -> Result<&mut dyn CrashSpace, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.crash {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::CrashSpace)),
+        }
+    }
+
+    /// Inner loops of campaigns: exchanges are counted and stay in the bounded transcript, but are not journalled one by one.
+    pub fn quiet(&mut self, on: bool) {
+        let was = self.core.quiet.replace(on);
+        if was && !on {
+            let counted = self.core.counted.replace(0);
+            self.note(&format!("{counted} exchanges in quiet loops"));
+        }
+    }
+
+    /// Replay: the check runs exactly this cut and nothing else.
+    pub fn only_cut(&self) -> Option<(u32, Tear)> {
+        self.only_cut
+    }
+
+    // ---- for the runner ----
+
+    pub(crate) fn begin(&mut self, check: &Check, attempt: u32) -> Result<(), Trouble> {
+        let id: CheckId = check.id.parse().map_err(|e| Trouble::Harness(format!("check list: {e}")))?;
+        let mut units = Vec::with_capacity(check.units.len());
+        for unit in check.units {
+            units.push(unit.parse().map_err(|e| Trouble::Harness(format!("check {id}: {e}")))?);
+        }
+        self.core.transcript.borrow_mut().clear();
+        self.core.quiet.set(false);
+        self.core.counted.set(0);
+        self.trips_allowed = false;
+        self.credential = self.dossier.device.sample.label.clone();
+        self.session = None;
+        self.clipped.set(false);
+        let seed = check_seed(self.run_seed, check.id);
+        self.current = Some(Current {
+            id,
+            table: check.table,
+            row_wanted: check.row_wanted,
+            units,
+            seed,
+            attempt,
+            observations: Vec::new(),
+            evidence: Vec::new(),
+            strength: None,
+            replay: None,
+            mistake: None,
+        });
+        Ok(())
+    }
+
+    /// Starts the check's budget.
+    pub(crate) fn start_budget(&mut self, budget: Duration) {
+        self.budget_end = self.now() + budget;
+    }
+
+    /// Frees the bench of the check's budget, for postamble and safe state.
+    pub(crate) fn end_budget(&mut self) {
+        self.budget_end = Moment(u64::MAX);
+        self.core.quiet.set(false);
+        self.trips_allowed = false;
+    }
+
+    pub(crate) fn end(&mut self) -> Option<Current> {
+        self.current.take()
+    }
+
+    pub(crate) fn current_mut(&mut self) -> Option<&mut Current> {
+        self.current.as_mut()
+    }
+
+    pub(crate) fn core(&self) -> &Shared {
+        &self.core
+    }
+
+    pub(crate) fn tapped(&mut self) -> &mut Tapped {
+        &mut self.tapped
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+}
+
+/// Rows of `table` that a check with this filter can judge: those with a binding that the filter wants.
+pub(crate) fn judged_rows(dossier: &Dossier, table: Option<u8>, wanted: Option<fn(&Row) -> bool>) -> impl Iterator<Item = &Row> {
+    let rows: &[Row] = table.map_or(&[], |t| dossier.ixit.rows(t));
+    rows.iter().filter(move |r| r.bind.is_some() && wanted.is_none_or(|f| f(r)))
+}
+
+/// Seed of one check: stable over runs, independent of the order of checks.
+fn check_seed(run: u64, check: &str) -> u64 {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(run.to_le_bytes());
+    hash.update(check.as_bytes());
+    let bytes = hash.finalize();
+    let mut seed = [0; 8];
+    seed.copy_from_slice(&bytes[..8]);
+    u64::from_le_bytes(seed)
+}

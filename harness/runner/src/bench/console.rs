@@ -1,0 +1,203 @@
+//! Dialogue on the console: fresh bytes only, every wait bounded, tripwires end it.
+
+use super::{ADAPTER, Bench, SLICE};
+use crate::check::Capability;
+use crate::text::{escape, value};
+use crate::trouble::Trouble;
+use proofbench_channel::{ConsoleRead, ErrorKind, Moment, Wait};
+use proofbench_model::bind::Pattern;
+use regex::bytes::Regex;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A line without an end (a prompt) counts when nothing followed for so long: a value must not be read half.
+const SETTLE: Duration = Duration::from_millis(20);
+/// Bytes on their way through an adapter are old after so much silence.
+const DRAIN_SILENCE: Duration = Duration::from_millis(5);
+/// A console that never stops talking is not drained any longer than this.
+const DRAIN_MOST: Duration = Duration::from_millis(500);
+/// How long to wait before a vanished port is looked at again.
+const GONE: Duration = Duration::from_millis(20);
+
+/// A line that matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The line, escaped.
+    pub line: String,
+    /// Its group `value`, if the pattern has one.
+    pub value: Option<String>,
+    /// When it arrived.
+    pub at: Moment,
+    /// Fresh lines before it, escaped.
+    pub before: Vec<String>,
+}
+
+impl Bench {
+    /// Waits for a line, or a prompt, that matches; `None` at the deadline. Only bytes count that arrived after the last consumed match and the
+    /// last [`Bench::drain`]. A match consumes everything up to it; a deadline consumes nothing. Values are never read from half a line.
+    pub fn expect(&mut self, p: &Pattern, within: Duration) -> Result<Option<Found>, Trouble> {
+        Ok(self.expect_any(&[p], within)?.map(|(_, found)| found))
+    }
+
+    /// [`Bench::expect`] for the first of several patterns; for one line, the earlier pattern wins.
+    pub fn expect_any(&mut self, patterns: &[&Pattern], within: Duration) -> Result<Option<(usize, Found)>, Trouble> {
+        let mut regexes = Vec::with_capacity(patterns.len());
+        for p in patterns {
+            regexes.push(self.patterns.get(p).map_err(Trouble::IxitAmbiguous)?);
+        }
+        self.expect_compiled(&regexes, within, None)
+    }
+
+    /// As above; a line that ends with `echo` (what was just sent) is passed over.
+    pub(super) fn expect_compiled(&mut self, regexes: &[Rc<Regex>], within: Duration, echo: Option<&str>) -> Result<Option<(usize, Found)>, Trouble> {
+        let end = self.now() + within;
+        let mut looked = 0;
+        let mut dropped = self.lines.dropped;
+        let mut settled = false;
+        loop {
+            // Lines that fell out at the front while nobody consumed them.
+            looked -= usize::try_from(self.lines.dropped - dropped).unwrap_or(usize::MAX).min(looked);
+            dropped = self.lines.dropped;
+            while let Some(line) = self.lines.whole.get(looked) {
+                if !is_echo(&line.bytes, echo)
+                    && let Some(n) = regexes.iter().position(|r| r.is_match(&line.bytes))
+                {
+                    return Ok(Some((n, self.take_line(&regexes[n], looked))));
+                }
+                if line.trip && !self.trips_allowed {
+                    let text = escape(&line.bytes);
+                    self.lines.consume(looked + 1);
+                    return Err(Trouble::Unreachable(format!("tripwire: {text}")));
+                }
+                looked += 1;
+            }
+            let partial = self.lines.partial();
+            let hit = if partial.is_empty() || is_echo(partial, echo) { None } else { regexes.iter().position(|r| r.is_match(partial)) };
+            if let Some(n) = hit
+                && settled
+            {
+                return Ok(Some((n, self.take_partial(&regexes[n]))));
+            }
+            let until = if hit.is_some() { self.now() + SETTLE } else { end.min(self.now() + SLICE) };
+            if hit.is_none() && self.now() >= end {
+                return Ok(None);
+            }
+            let got = self.fill(until)?;
+            settled = hit.is_some() && !got;
+        }
+    }
+
+    fn take_line(&mut self, regex: &Regex, index: usize) -> Found {
+        let mut lines = self.lines.consume(index + 1);
+        let last = lines.pop();
+        let before = lines.iter().map(|l| escape(&l.bytes)).collect();
+        let (bytes, at) = last.map_or((Box::default(), Moment::default()), |l| (l.bytes, l.at));
+        self.found(regex, &bytes, at, before)
+    }
+
+    fn take_partial(&mut self, regex: &Regex) -> Found {
+        let before = self.lines.consume(usize::MAX).iter().map(|l| escape(&l.bytes)).collect();
+        let bytes = self.lines.partial().to_vec();
+        self.lines.partial.clear();
+        self.found(regex, &bytes, self.lines.partial_at, before)
+    }
+
+    fn found(&mut self, regex: &Regex, bytes: &[u8], at: Moment, before: Vec<String>) -> Found {
+        let line = escape(bytes);
+        if self.core.quiet.get() {
+            self.core.counted.set(self.core.counted.get() + 1);
+        } else {
+            self.core.sink.borrow_mut().exchange(at, "console", None, Some(&line));
+        }
+        let value = regex.captures(bytes).and_then(|c| c.name("value")).map(|m| value(m.as_bytes()));
+        Found { line, value, at, before }
+    }
+
+    /// Reads once, until `until` at the longest. Says whether bytes came. Time always passes if none came.
+    pub(super) fn fill(&mut self, until: Moment) -> Result<bool, Trouble> {
+        self.checkpoint()?;
+        let mut until = until;
+        if until > self.budget_end {
+            until = self.budget_end;
+            self.clipped.set(true);
+        }
+        let wait = Wait::until(until, &self.stop.hard);
+        let Some(console) = &mut self.tapped.console else { return Err(Trouble::Capability(Capability::Console)) };
+        self.scratch.clear();
+        let read = match console.read(&mut self.scratch, &wait) {
+            Ok(read) => read,
+            Err(e) if e.kind == ErrorKind::Timeout => ConsoleRead::Silence,
+            Err(e) => return Err(e.into()),
+        };
+        let pause = match read {
+            ConsoleRead::Bytes(at) => {
+                let watch = &mut self.watch;
+                self.lines.push(&self.scratch, at, &mut |line, at| watch.look(line, at));
+                return Ok(true);
+            }
+            ConsoleRead::Silence => until,
+            ConsoleRead::Gone => until.min(self.now() + GONE),
+        };
+        if self.now() < pause {
+            self.core.clock.borrow_mut().sleep_until(&Wait::until(pause, &self.stop.hard))?;
+        }
+        Ok(false)
+    }
+
+    /// Forgets what is there, so that answers are younger than the stimulus that follows. Gives back what was forgotten.
+    pub fn drain(&mut self) -> Result<Vec<u8>, Trouble> {
+        let most = self.now() + DRAIN_MOST;
+        let mut all = self.lines.clear();
+        while self.fill(self.now() + DRAIN_SILENCE)? && self.now() < most {
+            all.append(&mut self.lines.clear());
+        }
+        all.append(&mut self.lines.clear());
+        Ok(all)
+    }
+
+    /// As [`Bench::drain`] but for what is here at this moment, without letting time pass.
+    pub(super) fn drain_now(&mut self) -> Result<(), Trouble> {
+        if self.tapped.console.is_some() {
+            for _ in 0..64 {
+                if !self.fill(self.now())? {
+                    break;
+                }
+            }
+        }
+        self.lines.clear();
+        Ok(())
+    }
+
+    /// Sends bytes. They stand in the journal before they are sent.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        self.checkpoint()?;
+        let wait = self.wait(ADAPTER);
+        self.console()?.write(bytes, &wait)?;
+        Ok(())
+    }
+
+    /// Sends a line with its end (CR LF would be two ends for a shell: CR alone is what a terminal sends).
+    pub fn send_line(&mut self, s: &str) -> Result<(), Trouble> {
+        let mut bytes = Vec::with_capacity(s.len() + 1);
+        bytes.extend_from_slice(s.as_bytes());
+        bytes.push(b'\r');
+        self.send(&bytes)
+    }
+
+    /// As [`Bench::send_line`]; the journal and the transcript say only that a secret was sent.
+    pub fn send_secret(&mut self, s: &str) -> Result<(), Trouble> {
+        self.core.hush.set(true);
+        let sent = self.send_line(s);
+        self.core.hush.set(false);
+        sent
+    }
+
+    /// Whether a tripwire of the device is data for this check (`true`) or ends any wait with an error (`false`, as it is at the start).
+    pub fn allow_tripwires(&mut self, allowed: bool) {
+        self.trips_allowed = allowed;
+    }
+}
+
+fn is_echo(line: &[u8], echo: Option<&str>) -> bool {
+    echo.is_some_and(|e| !e.is_empty() && line.ends_with(e.as_bytes()))
+}
