@@ -9,10 +9,12 @@
 
 mod dap;
 mod lock;
+mod pins;
 mod soc;
 mod wire;
 
 pub use dap::{Ack, Dap};
 pub use lock::{Entry, Level, LockRules};
+pub use pins::{BareBoard, Pins, RAM};
 pub use soc::{Ask, Audit, BusFault, DebugUnit, SocBus};
 pub use wire::{Mode, Wire};

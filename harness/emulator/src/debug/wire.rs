@@ -161,6 +161,11 @@ impl Wire {
         }
     }
 
+    /// Whether the port has power.
+    pub fn powered(&self) -> bool {
+        self.dap.unit.powered()
+    }
+
     /// nRST as the pin stands, whoever drives it.
     pub fn set_nrst(&mut self, low: bool) {
         self.dap.unit.set_nrst(low);

@@ -1,0 +1,8 @@
+//! Debug probes: the emulated one, moved bit by bit in this process, and real ones behind the worker process.
+
+pub mod bitbang;
+mod emulated;
+pub mod worker;
+
+pub use emulated::{CLOCK, EmulatedProbe, Port};
+
