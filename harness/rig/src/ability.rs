@@ -118,14 +118,19 @@ impl fmt::Display for Permission {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Permissions {
     /// See [`Permission::FlashWrite`].
+    #[serde(alias = "flash_write")]
     pub flash_write: bool,
     /// See [`Permission::MassErase`].
+    #[serde(alias = "mass_erase")]
     pub mass_erase: bool,
     /// See [`Permission::FactoryReset`].
+    #[serde(alias = "factory_reset")]
     pub factory_reset: bool,
     /// See [`Permission::CounterIncrement`].
+    #[serde(alias = "counter_increment")]
     pub counter_increment: bool,
     /// See [`Permission::PowerCut`].
+    #[serde(alias = "power_cut")]
     pub power_cut: bool,
 }
 

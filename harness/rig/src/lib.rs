@@ -1,6 +1,23 @@
 //! Rig file to resolved rig to open rig; lease, permissions, safe state.
+//!
+//! [`RigFile`] (as written) becomes [`ResolvedRig`] (names checked, capabilities known, nothing opened) becomes [`Rig`] (leased, open).
+//! Capabilities follow from the channels and never stand beside them as a second truth.
 
 mod ability;
+mod dossier;
+mod error;
+pub mod file;
+pub mod lease;
+mod open;
+mod probe;
+mod resolve;
+pub mod safe;
 
 pub use ability::{Capability, Permission, Permissions};
+pub use dossier::{FILES as DOSSIER_FILES, delivered_image, load_dossier, read_dossier};
+pub use error::{RigError, RigFileError};
+pub use file::RigFile;
+pub use open::{Rig, open_reference};
 pub use proofbench_drivers::Channels;
+pub use resolve::{Device, Driver, Port, ResolvedRig};
+pub use safe::SafeState;
