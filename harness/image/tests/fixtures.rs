@@ -1,4 +1,5 @@
 //! The images in the tree are the ones that the example makes, and each is what its row says.
+#![allow(clippy::unwrap_used)] // a test that cannot read its fixture has failed
 
 #[path = "../examples/make-fixtures/set.rs"]
 mod set;
@@ -28,10 +29,9 @@ fn every_image_is_signed_by_the_maker_and_by_nobody_else() {
         assert_eq!(image.verified_by(&keys[1]), p256, "{}", fixture.file);
         assert!(!image.verified_by(&SigningKey::other().public()), "{}", fixture.file);
         assert!(image.tail().is_empty());
-        assert!(
-            image.model().is_some_and(|m| fixture.file.replace('-', "").to_uppercase().starts_with(&String::from_utf8_lossy(m).replace('-', "")))
-        );
-        assert!(fixture.file.contains(&image.header.version.to_string().replace("+0", "")), "{}", fixture.file);
+        assert_eq!(image.model(), Some(if fixture.file == "other-model.bin" { &b"TH-2"[..] } else { b"TH-1" }));
+        let version = image.header.version.to_string().replace("+0", "");
+        assert!(fixture.file.starts_with(|c: char| c.is_ascii_lowercase()) || fixture.file.starts_with(&version), "{}", fixture.file);
         assert!(image.bytes().len() < 0x10000 - 0x1000, "an image and its trailer fit a slot");
     }
 }

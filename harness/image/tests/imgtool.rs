@@ -1,5 +1,6 @@
 //! Our parser reads what MCUboot's own tool writes. `.ci/imgtool-cross-check` makes the files and names their folder in `IMGTOOL_IMAGES`;
 //! without it these tests have nothing to compare and say so.
+#![allow(clippy::unwrap_used)] // a test that cannot read its fixture has failed
 
 use proofbench_image::{Image, ImageSpec, Seal, SigningKey};
 use std::path::PathBuf;

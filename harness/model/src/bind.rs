@@ -283,6 +283,12 @@ pub struct UpdBind {
     /// Genuine, newer image that starts and never answers.
     #[serde(default)]
     pub hanging: Option<String>,
+    /// Genuine image of the delivered version with other content.
+    #[serde(default)]
+    pub rebuilt: Option<String>,
+    /// Genuine image with a newer version than the delivered one and a security counter below that of a newer image in `images`.
+    #[serde(default)]
+    pub old_counter: Option<String>,
     /// What is declared about older versions: `refused` or `allowed`.
     pub downgrade: String,
     /// What is declared about the same version with other content: `refused` or `allowed`.
@@ -292,7 +298,8 @@ pub struct UpdBind {
     pub trial: bool,
     /// Bytes of one slot.
     pub slot_bytes: u64,
-    /// Offset inside the image from which bytes are declared not covered by the signature (padding of the slot).
+    /// Whether bytes of the file outside header, payload and protected TLVs (the hint which key signed, padding after the last TLV) are declared not
+    /// covered by the signature: then a device may take a file in which they differ.
     #[serde(default)]
     pub unsigned_tail: bool,
 }
