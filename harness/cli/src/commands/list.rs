@@ -1,0 +1,117 @@
+//! `list` and `explain`: what there is, and what a name means.
+
+use crate::select::by_id;
+use anyhow::{Result, bail};
+use proofbench_model::catalogue::{Catalogue, Kind};
+use proofbench_model::{Method, ProvisionId, UnitId};
+use proofbench_runner::check::Check;
+use std::fmt::Write;
+
+/// A line per check.
+pub fn checks(all: &[&'static Check]) -> String {
+    let mut out = String::new();
+    for check in all {
+        let _ = writeln!(out, "{:<36} {:<34} {}", check.id, check.units.join(", "), check.title);
+    }
+    let _ = writeln!(out, "{} checks", all.len());
+    out
+}
+
+/// A line per provision.
+pub fn provisions(all: &[&'static Check]) -> String {
+    let catalogue = Catalogue::load();
+    let mut out = String::new();
+    for p in catalogue.provisions() {
+        let n = all.iter().filter(|c| c.units.iter().filter_map(|u| u.parse::<UnitId>().ok()).any(|u| u.provision() == p.id)).count();
+        let _ = writeln!(out, "{:<8} {:<12} {:>2} checks  {}", p.id, p.status(Method::Ts103701).text(), n, p.summary);
+    }
+    let _ = writeln!(out, "{} provisions", catalogue.provisions().len());
+    out
+}
+
+/// A line per test unit.
+pub fn units(all: &[&'static Check]) -> String {
+    let catalogue = Catalogue::load();
+    let mut out = String::new();
+    let mut count = 0;
+    for unit in catalogue.units() {
+        count += 1;
+        let text = unit.to_string();
+        let by: Vec<&str> = all.iter().filter(|c| c.units.contains(&text.as_str())).map(|c| c.id).collect();
+        let _ = writeln!(out, "{:<12} {:<10} {}", text, kind(catalogue.unit_kind(&unit)), by.join(", "));
+    }
+    let _ = writeln!(out, "{count} units");
+    out
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Conceptual => "conceptual",
+        Kind::Functional => "functional",
+        Kind::Mixed => "mixed",
+    }
+}
+
+/// What a provision, a unit or a check is.
+pub fn explain(all: &[&'static Check], what: &str) -> Result<String> {
+    if let Ok(id) = what.parse::<ProvisionId>() {
+        return explain_provision(all, &id);
+    }
+    if let Ok(unit) = what.parse::<UnitId>() {
+        return explain_unit(all, &unit);
+    }
+    if what.contains('/') {
+        return Ok(explain_check(by_id(all, what)?));
+    }
+    bail!("`{what}` is no provision (5.3-2), no test unit (5.3-2-2 b) and no check (update/genuine)")
+}
+
+fn explain_provision(all: &[&'static Check], id: &ProvisionId) -> Result<String> {
+    let catalogue = Catalogue::load();
+    let Some(p) = catalogue.provision(id) else { bail!("{id} is no provision of EN 303 645 V2.1.1; `list provisions` shows all 68") };
+    let mut out = format!("{} {}\n  {}\n", p.id, p.title, p.summary);
+    for (name, method) in [("TS 103 701 Annex A.3", Method::Ts103701), ("EN 303 645 Annex B", Method::EnAnnexB)] {
+        let status = p.status(method);
+        let _ = writeln!(out, "  status in {name}: {}", status.text());
+        for condition in status.conditions.iter().filter_map(|n| catalogue.condition(method, *n)) {
+            let _ = writeln!(out, "    condition {}: {}", condition.number, condition.text);
+        }
+    }
+    for case in p.cases.iter().filter_map(|c| catalogue.case(c)) {
+        let _ = writeln!(out, "  case {} ({}): {}", case.id, kind(case.kind), case.does);
+        for unit in case.unit_ids() {
+            let text = unit.to_string();
+            let by: Vec<&str> = all.iter().filter(|c| c.units.contains(&text.as_str())).map(|c| c.id).collect();
+            let _ = writeln!(out, "    {text}: {}", if by.is_empty() { "no check".to_owned() } else { by.join(", ") });
+        }
+    }
+    Ok(out)
+}
+
+fn explain_unit(all: &[&'static Check], unit: &UnitId) -> Result<String> {
+    let catalogue = Catalogue::load();
+    if !catalogue.has_unit(unit) {
+        bail!("{unit} is no test unit of TS 103 701 V1.1.1; `list units` shows all 226");
+    }
+    let mut out = explain_provision(&[], &unit.provision())?;
+    let text = unit.to_string();
+    for check in all.iter().filter(|c| c.units.contains(&text.as_str())) {
+        out.push_str(&explain_check(check));
+    }
+    Ok(out)
+}
+
+fn explain_check(check: &Check) -> String {
+    let mut out = format!("{}\n  {}\n  bears on {}", check.id, check.title, check.units.join(", "));
+    if let Some(table) = check.table {
+        let _ = write!(out, ", once per row of IXIT table {table}");
+    }
+    let needs: Vec<String> = check.needs.iter().map(ToString::to_string).collect();
+    let grants: Vec<String> = check.permissions.iter().map(ToString::to_string).collect();
+    let _ = writeln!(out, "\n  needs {}", needs.join(", "));
+    let _ = writeln!(out, "  permissions {}", if grants.is_empty() { "none".to_owned() } else { grants.join(", ") });
+    let _ = writeln!(out, "  positive control: {}", check.control);
+    let _ = writeln!(out, "  must fail: {}", check.defects.join(", "));
+    let _ = writeln!(out, "  must not fail: {}", if check.twins.is_empty() { "-".to_owned() } else { check.twins.join(", ") });
+    out
+}
