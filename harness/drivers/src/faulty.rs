@@ -1,7 +1,15 @@
 //! Faults of the bench, as wrappers around any channel: what a broken or lying rig looks like. No fault may turn into PASS or FAIL.
 
+mod lines;
+mod parts;
+
 use crate::Channels;
-use proofbench_channel::{ChannelError, ErrorKind};
+use proofbench_channel::{ChannelError, Clock, ErrorKind, Moment, Wait};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+pub use lines::{DeadConsole, GarbledConsole};
+pub use parts::{DeafUpdate, LyingStorage, SilentProbe, StaleStorage, StuckPower};
 
 /// A bench fault that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +24,54 @@ pub struct BenchFault {
 pub const ALL: &[BenchFault] = &[
     BenchFault { name: "dead-console", what: "the console never carries a byte" },
     BenchFault { name: "garbled-console", what: "bytes of the console arrive corrupted" },
-    BenchFault { name: "stuck-power", what: "the power switch does nothing and reports what it was asked" },
+    BenchFault { name: "stuck-power", what: "the power switch stays on and reports what it was asked" },
     BenchFault { name: "silent-probe", what: "the debug probe's wires reach nothing" },
-    BenchFault { name: "lying-flash-reader", what: "the flash reader returns another content" },
+    BenchFault { name: "lying-flash-reader", what: "the flash reader returns an empty medium" },
+    BenchFault { name: "stale-flash-reader", what: "the flash reader returns what it read the first time" },
     BenchFault { name: "deaf-update", what: "the update path never answers" },
 ];
 
-/// Puts the named faults around the channels that they concern. A name that is not in [`ALL`] is an error that lists the valid ones.
-pub fn apply(channels: Channels, faults: &[String], seed: u64) -> Result<Channels, ChannelError> {
-    let _ = (channels, faults, seed);
-    Err(ChannelError::new(ErrorKind::Unsupported, "apply bench faults"))
+/// Puts the named faults around the channels that they concern; a fault of a channel that the rig lacks changes nothing. A name that is
+/// not in [`ALL`] is an error that lists the valid ones.
+pub fn apply(mut channels: Channels, faults: &[String], seed: u64) -> Result<Channels, ChannelError> {
+    for fault in faults {
+        match fault.as_str() {
+            "dead-console" => channels.console = channels.console.map(|c| Box::new(DeadConsole::new(c)) as _),
+            "garbled-console" => channels.console = channels.console.map(|c| Box::new(GarbledConsole::new(c, seed)) as _),
+            "stuck-power" => channels.power = channels.power.map(|p| Box::new(StuckPower::new(p)) as _),
+            "silent-probe" => channels.debug = channels.debug.map(|d| Box::new(SilentProbe::new(d)) as _),
+            "lying-flash-reader" => channels.storage = channels.storage.map(|s| Box::new(LyingStorage::new(s)) as _),
+            "stale-flash-reader" => channels.storage = channels.storage.map(|s| Box::new(StaleStorage::new(s)) as _),
+            "deaf-update" => {
+                if let Some(update) = channels.update.take() {
+                    // A deaf path still takes its time, so it needs the clock as well.
+                    let clock = SharedClock(Rc::new(RefCell::new(channels.clock)));
+                    channels.clock = Box::new(clock.clone());
+                    channels.update = Some(Box::new(DeafUpdate::new(update, Box::new(clock))));
+                }
+            }
+            unknown => {
+                let valid: Vec<&str> = ALL.iter().map(|f| f.name).collect();
+                let doing = format!("apply bench fault `{unknown}` (valid: {})", valid.join(", "));
+                return Err(ChannelError::new(ErrorKind::Unsupported, doing));
+            }
+        }
+    }
+    Ok(channels)
 }
+
+/// One clock in several hands.
+#[derive(Clone)]
+struct SharedClock(Rc<RefCell<Box<dyn Clock>>>);
+
+impl Clock for SharedClock {
+    fn now(&self) -> Moment {
+        self.0.borrow().now()
+    }
+    fn sleep_until(&mut self, wait: &Wait) -> Result<(), ChannelError> {
+        self.0.borrow_mut().sleep_until(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,11 @@
 
 pub mod boardproc;
 mod channels;
+pub mod debug;
 pub mod emulated;
 pub mod faulty;
 pub mod file;
+mod runtime;
 pub mod serial;
 pub mod smp;
 mod time;
