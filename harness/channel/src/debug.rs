@@ -5,10 +5,12 @@
 mod classify;
 mod dap;
 mod survey;
+mod worker;
 
 pub use classify::{Access, Unfit, classify};
 pub use dap::{Dap, DapFault, ap, dp};
 pub use survey::survey;
+pub use worker::{Failure, WorkerAct, WorkerJob, WorkerSays};
 
 use crate::{ChannelError, Wait};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,130 @@
+//! Unmodified probe-rs through the board's Black Magic Probe server: the same survey, the same levels.
+
+use proofbench_board::bmp::{self, Access};
+use proofbench_channel::debug::{Access as Level, Attach, Failure, Protocol, Survey, SurveyJob, WorkerAct, WorkerJob, WorkerSays, classify};
+use proofbench_emulator::debug::{BareBoard, Level as Lock, LockRules, Pins, RAM};
+use proofbench_probe_worker::run;
+use rstest::rstest;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+const KNOWN: u32 = 0x4148_5431;
+
+#[derive(Clone)]
+struct Shared(Arc<Mutex<BareBoard>>);
+
+impl Access for Shared {
+    fn with_pins(&mut self, use_pins: &mut dyn FnMut(&mut dyn Pins)) -> bool {
+        use_pins(&mut *self.0.lock().unwrap());
+        true
+    }
+}
+
+/// A powered board that has run for a second, and where its probe listens.
+fn board(rules: LockRules) -> (Shared, SocketAddr) {
+    let mut flash = vec![0xFF; 0x1_0000];
+    flash[0x8400..0x8404].copy_from_slice(&KNOWN.to_le_bytes());
+    let mut board = BareBoard::new(rules, true, flash, 250);
+    board.set_power(true);
+    board.spend(1_000_000_000);
+    let shared = Shared(Arc::new(Mutex::new(board)));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut access = shared.clone();
+    std::thread::spawn(move || bmp::serve(&listener, &mut access));
+    (shared, address)
+}
+
+fn job(address: SocketAddr, protocol: Protocol, attach: Attach, max_ap: u8) -> WorkerJob {
+    let survey =
+        SurveyJob { protocol, attach, ram: RAM, flash: 0x8400, flash_known: Some(KNOWN), max_ap, poll_ms: 50, race_aps: vec![] };
+    WorkerJob { selector: format!("1d50:6018:{address}"), speed: 1.0, deadline_ms: 30_000, act: WorkerAct::Survey(survey) }
+}
+
+fn surveyed(job: &WorkerJob) -> Survey {
+    let mut polling = 0;
+    match run(job, &mut |say| polling += usize::from(*say == WorkerSays::Polling)) {
+        WorkerSays::Survey(survey) => {
+            assert_eq!(polling, 1, "a race can start exactly once");
+            *survey
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[rstest]
+fn every_lock_has_the_level_that_the_emulated_probe_finds(
+    #[values(Protocol::Swd, Protocol::Jtag, Protocol::SwdFromDormant)] protocol: Protocol,
+    #[values(
+        (Lock::Open, Level::Open),
+        (Lock::Silent, Level::Silent),
+        (Lock::ApDisabled, Level::ApDisabled),
+        (Lock::FlashFault, Level::Partial),
+        (Lock::FlashZero, Level::Partial),
+        (Lock::ApHidden, Level::NoMemAp),
+        (Lock::ApWait, Level::ApStuck),
+        (Lock::NoPowerAck, Level::PowerUpRefused)
+    )]
+    lock: (Lock, Level),
+) {
+    let (shared, address) = board(LockRules { locked_as: lock.0, ..LockRules::conforming() });
+    let survey = surveyed(&job(address, protocol, Attach::Running, 4));
+    assert_eq!(classify(&survey), Ok(lock.1), "{survey:#?}");
+    let board = shared.0.lock().unwrap();
+    assert_eq!(board.wire.audit().erase_alls, 0);
+    assert_eq!(board.wire.audit().resets, 0);
+    assert!(!board.wire.core_halted(), "the core was left halted");
+}
+
+#[rstest]
+#[case("debug-open-under-reset", Protocol::Swd, Attach::Running, Level::ApDisabled)]
+#[case("debug-open-under-reset", Protocol::Swd, Attach::UnderReset, Level::Open)]
+#[case("debug-open-under-reset", Protocol::Jtag, Attach::UnderReset, Level::Open)]
+#[case("debug-late-lock", Protocol::Swd, Attach::UnderReset, Level::Open)]
+#[case("debug-second-ap", Protocol::Swd, Attach::Running, Level::Open)]
+#[case("debug-jtag-open", Protocol::Jtag, Attach::Running, Level::Open)]
+#[case("debug-dormant-open", Protocol::SwdFromDormant, Attach::Running, Level::Open)]
+fn a_leak_shows_through_the_real_driver(#[case] defect: &str, #[case] protocol: Protocol, #[case] attach: Attach, #[case] level: Level) {
+    let (shared, address) = board(LockRules::of(|n| n == defect));
+    let survey = surveyed(&job(address, protocol, attach, 4));
+    assert_eq!(classify(&survey), Ok(level), "{survey:#?}");
+    assert!(!shared.0.lock().unwrap().nrst_low(), "nRST was left low");
+}
+
+#[test]
+fn one_probe_session_after_another_may_change_the_protocol() {
+    let (_shared, address) = board(LockRules { never_locked: true, ..LockRules::conforming() });
+    for protocol in [Protocol::Swd, Protocol::Jtag, Protocol::Swd, Protocol::SwdFromDormant, Protocol::Jtag] {
+        let survey = surveyed(&job(address, protocol, Attach::Running, 1));
+        assert_eq!(classify(&survey), Ok(Level::Open), "{survey:#?}");
+    }
+}
+
+#[test]
+fn a_probe_that_is_not_there_is_a_failure_and_never_a_silent_port() {
+    // A port that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let said = run(&job(address, Protocol::Swd, Attach::Running, 1), &mut |_| {});
+    assert!(matches!(said, WorkerSays::Failed { kind: Failure::Disconnected, .. }), "{said:?}");
+}
+
+#[test]
+fn the_process_answers_a_job_and_refuses_nonsense() {
+    let (shared, address) = board(LockRules::conforming());
+    let ask = |text: &str| {
+        let mut child =
+            Command::new(env!("CARGO_BIN_EXE_proofbench-probe-worker")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap().stdout;
+        let lines: Vec<WorkerSays> = String::from_utf8(out).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        lines
+    };
+    let said = ask(&serde_json::to_string(&job(address, Protocol::Swd, Attach::Running, 1)).unwrap());
+    assert!(matches!(&said[..], [WorkerSays::Polling, WorkerSays::Survey(s)] if classify(s) == Ok(Level::ApDisabled)), "{said:?}");
+    assert!(matches!(&ask("{")[..], [WorkerSays::Failed { kind: Failure::Driver, .. }]));
+    let pulse = WorkerJob { act: WorkerAct::PulseReset(1), ..job(address, Protocol::Swd, Attach::Running, 1) };
+    assert_eq!(ask(&serde_json::to_string(&pulse).unwrap()), [WorkerSays::Done]);
+    assert_eq!(shared.0.lock().unwrap().resets, 1);
+}
