@@ -1,0 +1,152 @@
+//! The SMP server on the update port: groups os (0), image (1), and the product's own (64).
+
+pub mod frame;
+pub mod wire;
+
+use super::stores::Route;
+use super::update::{self, code};
+use super::{Thermostat, VERSION_TEXT_MAX};
+use crate::defects::Defect;
+use crate::hw::{Cause, Hw, MS, Stop, Uart};
+use wire::{Body, EACCESS, EINVAL, ENOTSUP, Header, Refused, encode, refusal};
+
+/// Messages that a client may have under way.
+const BUFFERS: u32 = 2;
+/// The answer to a reset request goes out before the reset.
+const RESET_DELAY_NS: u64 = 50 * MS;
+
+const OS: u16 = 0;
+const IMAGE: u16 = 1;
+const PRODUCT: u16 = 64;
+const READ: u8 = 0;
+const WRITE: u8 = 2;
+
+type Reply = Result<Vec<u8>, Refused>;
+
+impl Thermostat {
+    /// Bytes from the update port.
+    pub(super) fn on_update(&mut self, hw: &mut Hw, bytes: &[u8]) -> Result<(), Stop> {
+        for byte in bytes {
+            if let Some(message) = self.receiver.push(*byte) {
+                self.on_message(hw, &message)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, hw: &mut Hw, message: &[u8]) -> Result<(), Stop> {
+        let Some((header, body)) = Header::parse(message) else { return Ok(()) };
+        let reply = match Body::parse(body) {
+            Ok(body) => self.on_request(hw, header, &body)?,
+            Err(_) => Err(Refused::Common(EINVAL)),
+        };
+        let answer = header.answer(&reply.unwrap_or_else(|why| refusal(header, why)));
+        hw.print(Uart::Update, &frame::encode(&answer))?;
+        if let Some(cause) = self.restart.take() {
+            hw.drain(Uart::Update)?;
+            hw.delay(RESET_DELAY_NS)?;
+            return Err(hw.request_reset(cause));
+        }
+        Ok(())
+    }
+
+    fn on_request(&mut self, hw: &mut Hw, header: Header, body: &Body<'_>) -> Result<Reply, Stop> {
+        Ok(match (header.group, header.id, header.op) {
+            (OS, 0, _) => match body.d {
+                Some(text) => Ok(encode(|e| e.map(1)?.str("r")?.str(text)?.ok())),
+                None => Err(Refused::Common(EINVAL)),
+            },
+            (OS, 5, WRITE) => {
+                self.restart = Some(Cause::Software);
+                Ok(empty())
+            }
+            (OS, 6, READ) => Ok(encode(|e| e.map(2)?.str("buf_size")?.u32(frame::MESSAGE_MAX as u32)?.str("buf_count")?.u32(BUFFERS)?.ok())),
+            (OS, 8, READ) => match body.query {
+                None => Ok(encode(|e| e.map(1)?.str("bootloader")?.str("MCUboot")?.ok())),
+                // 1: swap with a scratch area.
+                Some("mode") => Ok(encode(|e| e.map(1)?.str("mode")?.u8(1)?.ok())),
+                Some(_) => Err(Refused::Group(3)),
+            },
+            (IMAGE, 0, READ) => Ok(self.image_list(hw)),
+            (IMAGE, 0, WRITE) => self.mark(hw, body)?.map(|()| self.image_list(hw)).map_err(Refused::Group),
+            (IMAGE, 1, WRITE) => update::chunk(hw, &mut self.upload, &self.info, body)?.map_err(Refused::Group).map(|taken| {
+                encode(|e| {
+                    e.map(1 + u64::from(taken.matches.is_some()))?.str("off")?.u32(taken.next)?;
+                    if let Some(matches) = taken.matches {
+                        e.str("match")?.bool(matches)?;
+                    }
+                    Ok(())
+                })
+            }),
+            (IMAGE, 5, WRITE) => update::erase(hw, &mut self.upload, &self.info, body.slot.unwrap_or(1))?.map(|()| empty()).map_err(Refused::Group),
+            (IMAGE, 6, READ) => Ok(slot_info()),
+            (PRODUCT, 0, READ) => Ok(self.product_state()),
+            (PRODUCT, 1, WRITE) => self.reset_by_token(hw, body.token)?,
+            _ => Err(Refused::Common(ENOTSUP)),
+        })
+    }
+
+    fn mark(&mut self, hw: &mut Hw, body: &Body<'_>) -> Result<Result<(), u16>, Stop> {
+        let confirm = body.confirm.unwrap_or(false);
+        let slots = update::slots(hw);
+        let running = slots[0].as_ref().map(|s| s.hash);
+        match body.hash {
+            None if !confirm => Ok(Err(code::INVALID_HASH)),
+            None => Ok(self.confirm(hw)?.map_err(|_| code::CONFIRMATION_DENIED)),
+            Some(hash) if running.is_some_and(|r| r == hash) => match confirm {
+                true => Ok(self.confirm(hw)?.map_err(|_| code::CONFIRMATION_DENIED)),
+                false => Ok(Err(code::TEST_OF_ACTIVE_DENIED)),
+            },
+            Some(hash) => update::mark(hw, &self.info, hash, confirm),
+        }
+    }
+
+    fn image_list(&self, hw: &mut Hw) -> Vec<u8> {
+        let slots = update::list(hw, &self.info);
+        encode(|e| {
+            e.map(2)?.str("images")?.array(slots.len() as u64)?;
+            for s in &slots {
+                e.map(9)?.str("image")?.u8(0)?.str("slot")?.u8(s.slot)?;
+                e.str("version")?.str(&s.version.chars().take(VERSION_TEXT_MAX).collect::<String>())?.str("hash")?.bytes(&s.hash)?;
+                e.str("bootable")?.bool(s.bootable)?.str("pending")?.bool(s.pending)?.str("confirmed")?.bool(s.confirmed)?;
+                e.str("active")?.bool(s.active)?.str("permanent")?.bool(s.permanent)?;
+            }
+            e.str("splitStatus")?.u8(0)?.ok()
+        })
+    }
+
+    fn product_state(&self) -> Vec<u8> {
+        let i = &self.info;
+        encode(|e| {
+            e.map(5)?.str("version")?.str(&i.version.to_string())?.str("counter")?.u32(i.counter)?;
+            e.str("lock")?.str(if i.secured { "locked" } else { "open" })?.str("state")?.str(&i.slot.to_string())?;
+            e.str("id")?.str(&format!("{:08x}", i.boot_id))?.ok()
+        })
+    }
+
+    fn reset_by_token(&mut self, hw: &mut Hw, token: Option<&str>) -> Result<Reply, Stop> {
+        // defect reset-smp-no-token: that there is a token is enough.
+        let good = token.is_some_and(|t| self.stores.token_is_good(hw, t)) || (token.is_some() && hw.defect(Defect::ResetSmpNoToken));
+        if !good {
+            return Ok(Err(Refused::Common(EACCESS)));
+        }
+        self.factory_reset(hw, Route::Smp)?;
+        hw.println(Uart::Console, "Factory reset: done")?;
+        self.restart = Some(Cause::Software);
+        Ok(Ok(encode(|e| e.map(1)?.str("rc")?.u8(0)?.ok())))
+    }
+}
+
+fn empty() -> Vec<u8> {
+    encode(|e| e.map(0)?.ok())
+}
+
+fn slot_info() -> Vec<u8> {
+    let sizes = [crate::layout::SLOT0.len, crate::layout::SLOT1.len];
+    encode(|e| {
+        e.map(1)?.str("images")?.array(1)?.map(3)?.str("image")?.u8(0)?.str("slots")?.array(2)?;
+        e.map(2)?.str("slot")?.u8(0)?.str("size")?.u32(sizes[0])?;
+        e.map(3)?.str("slot")?.u8(1)?.str("size")?.u32(sizes[1])?.str("upload_image_id")?.u8(0)?;
+        e.str("max_image_size")?.u32(sizes[1])?.ok()
+    })
+}

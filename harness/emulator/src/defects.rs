@@ -1,0 +1,245 @@
+//! Every named way in which the emulated device can be wrong (defects and controls) or merely look suspicious (twins).
+//!
+//! Each is one branch on [`crate::hw::Hw::defect`] at the place where a real product got it wrong. `source` says where: a number in brackets is the
+//! list in section 4 of the HIL map, `#` an issue of the named project.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What an entry is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A non-conformity that some check must find.
+    Defect,
+    /// Conforming behaviour that looks suspicious; no check may fail it.
+    Twin,
+    /// A defect that power-cut campaigns also use as built-in negative control.
+    Control,
+}
+
+/// One entry of the list.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// For the firmware's branches.
+    pub id: Defect,
+    /// Stable name.
+    pub name: &'static str,
+    /// Defect, twin or control.
+    pub kind: Kind,
+    /// The suite that is about it.
+    pub suite: &'static str,
+    /// What the device does.
+    pub what: &'static str,
+    /// Where it was seen.
+    pub source: &'static str,
+}
+
+macro_rules! defects {
+    ($($id:ident, $kind:ident, $suite:literal, $name:literal, $what:literal, $source:literal;)*) => {
+        /// A defect, control or twin by name; see [`ALL`] for what each does.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs)] // the list itself says what each is
+        pub enum Defect { $($id,)* }
+        /// The whole list, in report order.
+        pub const ALL: &[Entry] = &[$(Entry { id: Defect::$id, name: $name, kind: Kind::$kind, suite: $suite, what: $what, source: $source },)*];
+    };
+}
+
+defects! {
+    SwapMagicNonatomic, Control, "power-loss", "swap-magic-nonatomic", "the swap's progress mark is written in two steps and judged by its first half", "hil-map 4 [1]; mcu-tools/mcuboot #1966";
+    CounterEarly, Control, "power-loss", "counter-early", "the anti-rollback counter is raised before the new image has proved that it boots", "power-loss.md section 4, control ii";
+    NoFlushCommit, Control, "power-loss", "no-flush-commit", "on a medium with a write cache the commit record goes out before the data is flushed (selects that medium)", "littlefs #936";
+    ReportBeforeCommit, Control, "power-loss", "report-before-commit", "set and confirm answer OK before anything is written", "power-loss.md section 4, control iv";
+    LoaderStatic, Control, "power-loss", "loader-static", "a variable of the loader survives the power cut and steers the resumed swap", "mcu-tools/mcuboot #1588";
+    SwapInPlace, Control, "power-loss", "swap-in-place", "the slots are exchanged in place without a progress log", "power-loss.md section 4, control vi";
+    SettingsResetOnTorn, Defect, "power-loss", "settings-reset-on-torn", "one torn settings record resets all settings to defaults, the password to `admin`", "hil-map 4 [3]; shining-man/bsc_fw #58";
+    SettingsGcLoses, Defect, "power-loss", "settings-gc-loses", "garbage collection of the settings erases the old sector before the new one is complete", "hil-map 4 [4]; Zephyr #8367";
+    RevertForgetsType, Defect, "power-loss", "revert-forgets-type", "an interrupted revert loses its type, so that the rejected image is swapped in again later", "mcu-tools/mcuboot #480";
+    RevertStuck, Defect, "power-loss", "revert-stuck", "after an interrupted revert no later update is possible", "mcu-tools/mcuboot PR 2199";
+    PartialUploadBoots, Defect, "power-loss", "partial-upload-boots", "a half-written image with a good header is started", "hil-map 4 [2]; MXV3A/BW16-OTA-Updates #1";
+    PowerCyclesReset, Defect, "power-loss", "power-cycles-reset", "five quick power cycles act as factory reset", "hil-map 4 [5]";
+    UserdataInPlace, Defect, "power-loss", "userdata-in-place", "user data is rewritten in place: erased, then written", "power-loss.md section 2, I4";
+    CountInPlace, Defect, "power-loss", "count-in-place", "the usage counter is erased, then written: a cut brings it back to 0", "power-loss.md section 2, S1";
+    ResetFlagFirst, Defect, "power-loss", "reset-flag-first", "factory reset clears its intent record before it has wiped everything", "checks.md row 76";
+    AckLostAfterTwoCuts, Defect, "power-loss", "ack-lost-after-two-cuts", "after two interrupted writes an acknowledged setting is gone", "tweedegolf/sequential-storage #136";
+    AttemptsBurnt, Defect, "power-loss", "attempts-burnt", "every power-on counts as a boot attempt, so quick power cycling ends in the old image or a halt", "rauc #490";
+    LieRevert, Defect, "power-loss", "lie-revert", "after an interrupted confirm the new image runs and `reverted` is reported", "embassy-boot 0.7 mark_booted, power-loss.md 3b";
+    SigUnchecked, Defect, "update", "sig-unchecked", "the signature must be there but is not verified", "hil-map T-UPD U02";
+    SigAbsentOk, Defect, "update", "sig-absent-ok", "an image without signature is accepted if its hash is right", "hil-map T-UPD U03";
+    HashFirstBlockOnly, Defect, "update", "hash-first-block-only", "only the first block is compared with the signed hash", "hil-map T-UPD U02; T-BOOT";
+    CrcNotSig, Defect, "update", "crc-not-sig", "the recomputed hash is enough, the signature is ignored", "hil-map T-UPD U05; hil-map 4 [8]";
+    KeyFromImage, Defect, "update", "key-from-image", "the signature is verified with the public key that the image brings", "hil-map T-UPD U04; hil-map 4 [10]";
+    AnyKey, Defect, "update", "any-key", "a development key is accepted beside the maker's", "hil-map T-UPD U04";
+    LengthTrusted, Defect, "update", "length-trusted", "lengths in the header are trusted: an image that does not fit or is cut short is not verified", "hil-map T-UPD U06";
+    OversizeOverruns, Defect, "update", "oversize-overruns", "an upload larger than the slot runs on into the settings", "hil-map T-UPD U06";
+    VersionStringCompare, Defect, "update", "version-string-compare", "versions are compared as text: 1.10 is older than 1.9", "hil-map T-UPD U09";
+    DowngradeOk, Defect, "update", "downgrade-ok", "older signed images are accepted", "hil-map 4 [9]";
+    SameVersionOk, Defect, "update", "same-version-ok", "the running version with other content is accepted", "hil-map T-UPD U09";
+    ModelUnchecked, Defect, "update", "model-unchecked", "the image of another model is accepted", "hil-map 4 [7]";
+    NoRevert, Defect, "update", "no-revert", "an unconfirmed image is started again for ever", "hil-map T-UPD U18; hil-map 4 [6]";
+    CounterLoweredOnRevert, Defect, "update", "counter-lowered-on-revert", "a revert sets the anti-rollback counter back", "hil-map T-UPD downgrade";
+    VerifyAtMarkOnly, Defect, "update", "verify-at-mark-only", "the loader trusts the pending flag and does not verify again", "hil-map T-UPD U12";
+    SecondUploadMixes, Defect, "update", "second-upload-mixes", "a second upload during the first mixes both images", "hil-map T-UPD U19";
+    RepeatChunkAppends, Defect, "update", "repeat-chunk-appends", "a repeated chunk is appended instead of replaced", "hil-map T-UPD U16";
+    HeaderUnprotected, Defect, "update", "header-unprotected", "the header is not covered by the hash", "hil-map T-UPD U02";
+    ProtTlvUnprotected, Defect, "update", "prot-tlv-unprotected", "the protected TLVs (counter, model) are not covered by the hash", "hil-map T-UPD U02";
+    VersionWraps, Defect, "update", "version-wraps", "version fields overflow into their neighbours when compared", "hil-map T-UPD U09";
+    ConfirmForgetsCounter, Defect, "update", "confirm-forgets-counter", "confirming does not raise the anti-rollback counter", "hil-map T-UPD downgrade";
+    EmptyUploadBricks, Defect, "update", "empty-upload-bricks", "an empty upload erases the running image", "hil-map T-UPD U06";
+    MarkAfterFailedVerify, Defect, "update", "mark-after-failed-verify", "a failed verification is reported, and the image is marked and installed all the same", "hil-map T-UPD U17";
+    SmpDowngrade, Defect, "update", "smp-downgrade", "the permanent (confirm) route skips the version policy", "hil-map T-UPD U08";
+    DebugOpen, Defect, "debug-port", "debug-open", "the debug port is open", "hil-map 4 [16]";
+    DebugLateLock, Defect, "debug-port", "debug-late-lock", "the port is open until the firmware locks it 30 ms after reset", "hil-map 4 [17]";
+    DebugOpenUnderReset, Defect, "debug-port", "debug-open-under-reset", "the lock is applied only when reset is released", "debug-port.md; hil-map 4 [17]";
+    DebugSecondAp, Defect, "debug-port", "debug-second-ap", "an open memory access port behind a hole in the numbering", "debug-port.md";
+    DebugPartial, Defect, "debug-port", "debug-partial", "core and RAM are open, flash faults", "hil-map 4 [17]";
+    DebugJtagOpen, Defect, "debug-port", "debug-jtag-open", "only SWD is locked, JTAG is not", "debug-port.md";
+    DebugDormantOpen, Defect, "debug-port", "debug-dormant-open", "SWD entered from the dormant state is not locked", "debug-port.md";
+    DebugFlashZero, Defect, "debug-port", "debug-flash-zero", "locked flash reads as zero while RAM and core are open", "debug-port.md";
+    LockLostOnUpdate, Defect, "debug-port", "lock-lost-on-update", "an installed update loses the debug lock", "hil-map T-DBG";
+    LockLostOnFailedUpdate, Defect, "debug-port", "lock-lost-on-failed-update", "a refused update loses the debug lock", "hil-map T-DBG";
+    LockLostOnRevert, Defect, "debug-port", "lock-lost-on-revert", "a revert loses the debug lock", "hil-map T-DBG";
+    LockLostOnWatchdog, Defect, "debug-port", "lock-lost-on-watchdog", "a watchdog reset loses the debug lock", "hil-map T-DBG";
+    UartShellOnEnter, Defect, "debug-port", "uart-shell-on-enter", "three empty lines give a shell without login", "hil-map 4 [14]";
+    LoaderPrompt, Defect, "debug-port", "loader-prompt", "any key in the loader's 100 ms window stops it at a prompt", "hil-map T-DBG; hil-map 4 [15]";
+    LoaderKeyedStop, Defect, "debug-port", "loader-keyed-stop", "the word `stop` sent early stops the loader at a prompt", "hil-map T-DBG";
+    PromptAfterFailedBoot, Defect, "debug-port", "prompt-after-failed-boot", "a rejected image leaves the loader at a prompt", "hil-map T-DBG";
+    DefaultLogin, Defect, "debug-port", "default-login", "admin/admin always works", "hil-map 4 [25]";
+    SupportAccount, Defect, "debug-port", "support-account", "an undocumented account support/support", "hil-map 4 [25]";
+    RootEmpty, Defect, "debug-port", "root-empty", "root with an empty secret", "hil-map 4 [14]";
+    BreakShell, Defect, "debug-port", "break-shell", "a serial BREAK or ctrl-c during start gives a shell", "hil-map T-DBG";
+    BootLogKey, Defect, "debug-port", "boot-log-key", "the boot log prints the Wi-Fi key", "hil-map T-DBG; hil-map 4 [16]";
+    ResetKeepsWifi, Defect, "reset", "reset-keeps-wifi", "factory reset keeps the Wi-Fi settings", "hil-map 4 [21]";
+    ResetMarksDeleted, Defect, "reset", "reset-marks-deleted", "factory reset only marks entries as deleted", "hil-map 4 [24]";
+    ResetKeepsUserdata, Defect, "reset", "reset-keeps-userdata", "factory reset keeps the user data", "hil-map 4 [20]";
+    ResetKeepsTokens, Defect, "reset", "reset-keeps-tokens", "factory reset keeps tokens alive", "hil-map 4 [22]";
+    ResetKeepsPassword, Defect, "reset", "reset-keeps-password", "factory reset keeps the password", "hil-map T-RST";
+    ResetDefaultPassword, Defect, "reset", "reset-default-password", "after factory reset admin/admin works", "hil-map T-RST; hil-map 4 [25]";
+    ResetLowersCounter, Defect, "reset", "reset-lowers-counter", "factory reset sets the anti-rollback counter back", "hil-map T-RST";
+    ResetUnlocksDebug, Defect, "reset", "reset-unlocks-debug", "factory reset opens the debug port", "hil-map T-RST";
+    ResetRestoresOldImage, Defect, "reset", "reset-restores-old-image", "factory reset brings the old image back", "hil-map T-RST; T-UPD downgrade";
+    ResetButtonHalf, Defect, "reset", "reset-button-half", "the button route leaves the user data", "hil-map T-RST";
+    ResetSaysDoneEarly, Defect, "reset", "reset-says-done-early", "factory reset says done and restarts before it has wiped", "hil-map T-RST";
+    ResetShortPress, Defect, "reset", "reset-short-press", "a press of one second resets", "hil-map T-RST";
+    ResetNeverResumes, Defect, "reset", "reset-never-resumes", "a factory reset cut short is never finished", "checks.md row 76";
+    WatchdogOpensShell, Defect, "reset", "watchdog-opens-shell", "after a watchdog reset the console is logged in", "hil-map T-RST";
+    BrownoutDefaults, Defect, "reset", "brownout-defaults", "a brown-out reset restores default settings", "hil-map 4 [3]";
+    ResetSmpNoToken, Defect, "reset", "reset-smp-no-token", "the SMP route of factory reset takes any token", "hil-map 4 [26]";
+    SecretPlain, Defect, "reset", "secret-plain", "the Wi-Fi key is stored in clear", "hil-map 4 [16]";
+    SecretOldCopy, Defect, "reset", "secret-old-copy", "an old plain copy of a changed secret stays in flash", "hil-map 4 [24]";
+    SecretBase64, Defect, "reset", "secret-base64", "secrets are only encoded in base64", "hil-map 4 [20]";
+    UserdataUtf16, Defect, "reset", "userdata-utf16", "a UTF-16 copy of the notes survives the reset", "hil-map 4 [20]";
+    SerialWritable, Defect, "reset", "serial-writable", "`set serial` is accepted", "checks.md, identity rows";
+    ResetKeepsReversed, Defect, "reset", "reset-keeps-reversed", "a byte-reversed copy of the name survives the reset", "hil-map 4 [20]";
+    BootUnverified, Defect, "update", "boot-unverified", "the running slot is not verified at boot", "hil-map T-BOOT";
+    BootVerifyFirstBlock, Defect, "update", "boot-verify-first-block", "only the first block of the running slot is verified at boot", "hil-map T-BOOT";
+    BootOldSignedOk, Defect, "update", "boot-old-signed-ok", "an older signed image written to the running slot boots", "hil-map 4 [9]; T-BOOT";
+    BootSilent, Defect, "update", "boot-silent", "a rejected image raises no alert", "hil-map T-BOOT";
+    LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
+    SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
+    SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
+    CryptoErase, Twin, "reset", "crypto-erase", "everything is sealed and factory reset destroys the salt only", "checks.md, traps";
+    DebugSilent, Twin, "debug-port", "debug-silent", "the debug port is silent when locked, also under reset", "debug-port.md";
+    CountdownIgnored, Twin, "debug-port", "countdown-ignored", "the loader shows a countdown and ignores input", "checks.md, traps";
+    MaskedKeyLog, Twin, "debug-port", "masked-key-log", "the boot log shows the Wi-Fi key masked but for its last two characters", "checks.md, traps";
+    NoisyLog, Twin, "debug-port", "noisy-log", "the boot log holds XML ends, escapes, NUL, invalid UTF-8 and a very long line", "checks.md, traps";
+    PasswordHashed, Twin, "reset", "password-hashed", "the password is stored as a salted hash, unsealed", "checks.md, traps";
+    SlotFallback, Twin, "update", "slot-fallback", "an intact copy in the other slot is started when the running one is damaged, with an alert", "checks.md, traps";
+    SilentBadCommand, Twin, "reset", "silent-bad-command", "the console ignores unknown input without an error", "checks.md, traps";
+    SlowBoot, Twin, "power-loss", "slow-boot", "ready only after 700 ms; 3 s are declared", "checks.md, traps";}
+
+impl Defect {
+    /// Its entry in [`ALL`].
+    pub fn entry(self) -> &'static Entry {
+        &ALL[self as usize]
+    }
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is not in [`ALL`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the emulated device knows no defect or twin `{found}`; it knows: {}", names())]
+pub struct UnknownDefect {
+    /// What was asked for.
+    pub found: String,
+}
+
+fn names() -> String {
+    ALL.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Defect {
+    type Err = UnknownDefect;
+    fn from_str(s: &str) -> Result<Self, UnknownDefect> {
+        ALL.iter().find(|e| e.name == s).map(|e| e.id).ok_or_else(|| UnknownDefect { found: s.to_owned() })
+    }
+}
+
+/// A set of defects and twins that one device has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Defects(u128);
+
+const _: () = assert!(ALL.len() <= 128, "the set is one word");
+
+impl Defects {
+    /// The conforming device.
+    pub const NONE: Defects = Defects(0);
+    /// Reads names; the error names what would be valid.
+    pub fn parse<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, UnknownDefect> {
+        names.into_iter().map(|n| n.as_ref().parse()).collect()
+    }
+    /// Whether the device has it.
+    pub fn has(self, d: Defect) -> bool {
+        self.0 >> (d as u32) & 1 == 1
+    }
+    /// Whether the device is the conforming one.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+    /// What the device has, in list order.
+    pub fn iter(self) -> impl Iterator<Item = Defect> {
+        ALL.iter().map(|e| e.id).filter(move |d| self.has(*d))
+    }
+}
+
+impl FromIterator<Defect> for Defects {
+    fn from_iter<I: IntoIterator<Item = Defect>>(defects: I) -> Self {
+        Defects(defects.into_iter().fold(0, |set, d| set | 1 << (d as u32)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back_and_names_are_unique() {
+        for (i, e) in ALL.iter().enumerate() {
+            assert_eq!(e.name.parse(), Ok(e.id));
+            assert_eq!(e.id as usize, i);
+            assert!(!e.what.is_empty() && !e.source.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_valid_ones() {
+        let error = Defects::parse(["no-revert", "no-rewind"]).unwrap_err().to_string();
+        assert!(error.contains("`no-rewind`") && error.contains("no-revert, "), "{error}");
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_in_and_nothing_else() {
+        let set = Defects::parse(["slow-boot", "swap-in-place"]).unwrap();
+        assert_eq!(set.iter().map(Defect::name).collect::<Vec<_>>(), ["swap-in-place", "slow-boot"]);
+        assert!(Defects::NONE.is_empty());
+    }
+}
