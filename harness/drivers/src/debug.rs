@@ -5,4 +5,4 @@ mod emulated;
 pub mod worker;
 
 pub use emulated::{CLOCK, EmulatedProbe, Port};
-
+pub use worker::WorkerProbe;

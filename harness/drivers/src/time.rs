@@ -26,6 +26,11 @@ impl TimeBase {
         Self { origin: Instant::now(), speed }
     }
 
+    /// Bench seconds a real second.
+    pub fn speed(&self) -> f64 {
+        self.speed
+    }
+
     /// The present moment.
     pub fn now(&self) -> Moment {
         self.at(Instant::now())

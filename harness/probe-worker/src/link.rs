@@ -51,6 +51,12 @@ impl Link {
         })
     }
 
+    /// Releases nRST whoever held it.
+    pub(crate) fn release_reset(&mut self) -> Result<(), ChannelError> {
+        self.state = State::Open(self.open()?);
+        self.nrst(false)
+    }
+
     /// The interface for `protocol`, with nothing said to the port yet but, for JTAG, the switch to it and the scan of the chain.
     fn arm(&mut self, protocol: Protocol) -> Result<&mut Box<dyn ArmDebugInterface>, DapFault> {
         let state = std::mem::replace(&mut self.state, State::Closed);

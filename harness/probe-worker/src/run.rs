@@ -26,6 +26,9 @@ pub fn run(job: &WorkerJob, say: &mut dyn FnMut(&WorkerSays)) -> WorkerSays {
 }
 
 fn pulse(link: &mut Link, hold_ms: u64) -> Result<(), ChannelError> {
+    if hold_ms == 0 {
+        return link.release_reset();
+    }
     link.nrst(true)?;
     std::thread::sleep(Duration::from_millis(hold_ms));
     link.nrst(false)

@@ -1,0 +1,110 @@
+//! What the parent makes of workers that answer, die, hang or talk nonsense. The workers here are shell scripts.
+
+use proofbench_channel::debug::{Attach, DebugPort, Protocol, Said, Survey, SurveyJob, WorkerSays};
+use proofbench_channel::{Cancel, ChannelError, ErrorKind, Wait};
+use proofbench_drivers::TimeBase;
+use proofbench_drivers::debug::WorkerProbe;
+use rstest::rstest;
+use std::error::Error;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+fn job(attach: Attach) -> SurveyJob {
+    SurveyJob { protocol: Protocol::Swd, attach, ram: 0, flash: 0, flash_known: None, max_ap: 0, poll_ms: 0, race_aps: vec![] }
+}
+
+fn answer() -> String {
+    let survey = Survey {
+        job: job(Attach::Running),
+        dpidr: Said::Value(0x2BA0_1477),
+        power_up: Said::NotTried,
+        aps: vec![],
+        vtref_mv: None,
+        attempts: 1,
+        answered: 1,
+        self_test: None,
+        notes: vec![],
+    };
+    serde_json::to_string(&WorkerSays::Survey(Box::new(survey))).unwrap()
+}
+
+fn script(dir: &Path, body: &str) -> PathBuf {
+    let path = dir.join("worker");
+    std::fs::write(&path, format!("#!/bin/sh\ncat > {0}/job\n{body}\n", dir.display())).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn ask(dir: &Path, body: &str, attach: Attach, within: Duration) -> Result<Survey, ChannelError> {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let time = TimeBase::real();
+    let mut probe = WorkerProbe::new("1d50:6018:nowhere", Some(script(dir, body)), time)?;
+    let wait = Wait::until(time.now() + within, &Cancel::new());
+    probe.begin(&job(attach), &wait)?;
+    probe.finish(&wait)
+}
+
+/// One script at a time: a file that another thread's fork still holds open for writing cannot be started.
+static ONE: Mutex<()> = Mutex::new(());
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[test]
+fn an_answer_is_passed_on_and_the_job_was_passed_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let survey = ask(dir.path(), &format!("echo '\"polling\"'\necho '{}'", answer()), Attach::PowerOnRace, LONG).unwrap();
+    assert_eq!(survey.dpidr, Said::Value(0x2BA0_1477));
+    let job = std::fs::read_to_string(dir.path().join("job")).unwrap();
+    assert!(job.contains("1d50:6018:nowhere") && job.contains("power-on-race"), "{job}");
+}
+
+#[rstest]
+#[case::dies("echo 'thread panicked at glasgow' >&2; exit 101", ErrorKind::Driver, "thread panicked at glasgow")]
+#[case::killed("kill -9 $$", ErrorKind::Driver, "signal: 9")]
+#[case::says_nothing("exit 0", ErrorKind::Driver, "without an answer")]
+#[case::talks_nonsense("printf 'attached to \\033[31mnRF52\\n'", ErrorKind::Driver, "attached to")]
+#[case::reports_a_failure(r#"echo '{"failed":{"kind":"disconnected","text":"open probe: not found"}}'"#, ErrorKind::Disconnected, "not found")]
+#[case::answers_something_else(r#"echo '"done"'"#, ErrorKind::Driver, "Done")]
+fn a_worker_that_fails_is_a_bench_error(#[case] body: &str, #[case] kind: ErrorKind, #[case] told: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let e = ask(dir.path(), body, Attach::Running, LONG).unwrap_err();
+    assert_eq!(e.kind, kind, "{e}");
+    let text = e.source().map(ToString::to_string).unwrap_or_default();
+    assert!(text.contains(told), "{text}");
+    assert!(!text.contains('\u{1b}'), "escape sequences must not pass: {text:?}");
+}
+
+#[test]
+fn a_worker_that_hangs_is_killed_with_all_that_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = format!("sleep 1000 & echo $! >> {}/pids; wait", dir.path().display());
+    let e = ask(dir.path(), &body, Attach::Running, Duration::from_millis(300)).unwrap_err();
+    assert_eq!(e.kind, ErrorKind::Timeout);
+    for pid in std::fs::read_to_string(dir.path().join("pids")).unwrap().lines() {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z"), "process {pid} still runs: {state}");
+    }
+}
+
+#[test]
+fn a_cancelled_survey_ends_its_worker() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let time = TimeBase::real();
+    let mut probe = WorkerProbe::new("x", Some(script(dir.path(), "exec sleep 1000")), time).unwrap();
+    let cancel = Cancel::new();
+    let wait = Wait::until(time.now() + LONG, &cancel);
+    probe.begin(&job(Attach::Running), &wait).unwrap();
+    cancel.cancel();
+    assert_eq!(probe.finish(&wait).unwrap_err().kind, ErrorKind::Cancelled);
+}
+
+#[test]
+fn a_worker_that_is_not_there_is_named() {
+    let time = TimeBase::real();
+    let mut probe = WorkerProbe::new("x", Some(PathBuf::from("/nonexistent/worker")), time).unwrap();
+    let e = probe.begin(&job(Attach::Running), &Wait::until(time.now() + LONG, &Cancel::new())).unwrap_err();
+    assert!(e.to_string().contains("/nonexistent/worker"), "{e}");
+}
