@@ -1,8 +1,17 @@
 //! The emulated device as a process of its own (`proofbench-board`): killing it is the power cut.
 
-use crate::{Channels, TimeBase};
+mod fixture;
+mod process;
+
+use crate::serial::SerialSetup;
+use crate::{Channels, RealClock, TimeBase, file, serial, smp};
+use fixture::{BoardFixture, BoardReset};
+use process::{BoardPower, Process};
 use proofbench_channel::{ChannelError, ErrorKind, Fixture, Power, Reset};
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// How to run the board process.
 #[derive(Debug, Clone)]
@@ -23,44 +32,111 @@ pub struct BoardSetup {
     pub defects: Vec<String>,
 }
 
-/// A board that can be switched on. Nothing runs until [`Power::set`]; clones share the process.
+/// A board that can be switched on. Nothing runs until [`Power::set`]; clones share the process, and the last one to go kills it.
 #[derive(Debug, Clone)]
 pub struct Board {
     dir: PathBuf,
     time: TimeBase,
+    debug_port: u16,
+    process: Rc<RefCell<Process>>,
 }
 
 impl Board {
-    /// Prepares the folder and checks that the program is there. Does not start it.
+    /// Prepares the folder with a flash as it left the factory, unless it has one. Does not switch the board on.
     pub fn prepare(setup: &BoardSetup) -> Result<Self, ChannelError> {
-        Err(ChannelError::new(ErrorKind::Unsupported, format!("prepare board unit {}", setup.unit)))
+        let failed = |doing: &str, e: std::io::Error| ChannelError::caused(ErrorKind::Driver, doing, e);
+        let program = find_program(setup.program.as_deref())?;
+        let (dir, scratch) = match &setup.dir {
+            Some(dir) => (dir.clone(), None),
+            None => {
+                let scratch = tempfile::Builder::new().prefix("proofbench-").tempdir().map_err(|e| failed("make a folder for the board", e))?;
+                (scratch.path().to_path_buf(), Some(scratch))
+            }
+        };
+        // The port is free now and bound by the board at each power-on, so that the probe's address outlives power cycles.
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(|e| failed("find a free TCP port", e))?;
+        let time = TimeBase::scaled(setup.speed);
+        let process = Process::new(program, &dir, free.port(), setup, time, scratch);
+        process.provision()?;
+        Ok(Self { dir, time, debug_port: free.port(), process: Rc::new(RefCell::new(process)) })
     }
+
     /// The folder: `console`, `update`, `flash.bin` lie in it (`{board}` of a rig file).
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+
     /// TCP port of its debug probe on 127.0.0.1, the same over power cycles (`{board.debug}` of a rig file).
     pub fn debug_port(&self) -> u16 {
-        0
+        self.debug_port
     }
+
     /// The time line that all drivers of this rig share: device time.
     pub fn time(&self) -> TimeBase {
         self.time
     }
+
+    /// Whether the process runs.
+    pub fn powered(&self) -> bool {
+        self.process.borrow_mut().alive()
+    }
+
     /// Its supply.
     pub fn power(&self) -> Result<Box<dyn Power>, ChannelError> {
-        Err(ChannelError::new(ErrorKind::Unsupported, "open the board's supply"))
+        Ok(Box::new(BoardPower::new(Rc::clone(&self.process))))
     }
+
     /// Its reset line.
     pub fn reset(&self) -> Result<Box<dyn Reset>, ChannelError> {
-        Err(ChannelError::new(ErrorKind::Unsupported, "open the board's reset line"))
+        Ok(Box::new(BoardReset(Rc::clone(&self.process))))
     }
+
     /// Its button and LED.
     pub fn fixture(&self) -> Result<Box<dyn Fixture>, ChannelError> {
-        Err(ChannelError::new(ErrorKind::Unsupported, "open the board's fixture"))
+        Ok(Box::new(BoardFixture(Rc::clone(&self.process))))
     }
+
     /// Every channel of the board with the drivers that `rigs/board.toml` names, but for the debug port, which the worker serves.
     pub fn channels(&self) -> Result<Channels, ChannelError> {
-        Err(ChannelError::new(ErrorKind::Unsupported, "open the board's channels"))
+        let port = |name: &str, baud| SerialSetup { port: self.dir.join(name), baud, time: self.time };
+        let board = self.clone();
+        let mut all = Channels::new(Box::new(RealClock(self.time)));
+        all.console = Some(serial::open(&port("console", 115_200))?);
+        all.power = Some(self.power()?);
+        all.reset = Some(self.reset()?);
+        all.fixture = Some(self.fixture()?);
+        all.storage = Some(file::open(&self.dir.join("flash.bin"), Box::new(move || board.powered()))?);
+        all.update = Some(smp::open_serial(&port("update", 1_000_000))?);
+        Ok(all)
+    }
+}
+
+/// The program, where the setup, the environment or the neighbourhood of this executable say it is.
+fn find_program(given: Option<&Path>) -> Result<PathBuf, ChannelError> {
+    const NAME: &str = "proofbench-board";
+    let mut tried = Vec::new();
+    if let Some(given) = given {
+        tried.push(given.to_path_buf());
+    } else if let Some(named) = std::env::var_os("PROOFBENCH_BOARD") {
+        tried.push(PathBuf::from(named));
+    } else if let Ok(own) = std::env::current_exe() {
+        tried.extend(own.ancestors().skip(1).take(2).map(|folder| folder.join(NAME)));
+    }
+    if let Some(found) = tried.iter().find(|p| p.is_file()) {
+        return Ok(found.clone());
+    }
+    let places: Vec<String> = tried.iter().map(|p| p.display().to_string()).collect();
+    let doing = format!("find {NAME} (looked for {}; `cargo build -p {NAME}` makes it, PROOFBENCH_BOARD names it)", places.join(", "));
+    Err(ChannelError::new(ErrorKind::Driver, doing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_named_with_what_helps() {
+        let error = find_program(Some(Path::new("/nowhere/proofbench-board"))).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/proofbench-board") && error.contains("cargo build -p proofbench-board"), "{error}");
     }
 }

@@ -1,3 +1,5 @@
+//! The client against scripted devices, honest and hostile.
+
 use super::*;
 use proofbench_channel::Cancel;
 use rstest::rstest;

@@ -1,0 +1,95 @@
+//! A serial port of the device as a pseudo terminal with a stable name.
+
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Bytes kept for a reader that does not read; a real port would have lost them long before.
+const BACKLOG: usize = 64 * 1024;
+
+/// One port.
+pub struct Pty {
+    master: OwnedFd,
+    /// Keeps the terminal alive, and raw, while nobody has it open.
+    _slave: OwnedFd,
+    node: PathBuf,
+    backlog: VecDeque<u8>,
+}
+
+impl Pty {
+    /// Makes a terminal in raw mode and points `link` to it, replacing what was there in one step.
+    pub fn new(link: &Path) -> io::Result<Self> {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let slave = ioctl_tiocgptpeer(&master, flags)?;
+        // A fresh terminal echoes and rewrites line ends: the device would hear its own boot log.
+        let mut mode = tcgetattr(&slave)?;
+        mode.make_raw();
+        tcsetattr(&slave, OptionalActions::Now, &mode)?;
+        fcntl_setfl(&master, OFlags::NONBLOCK)?;
+        let node = PathBuf::from(OsStr::from_bytes(ptsname(&master, Vec::new())?.to_bytes()));
+        let fresh = link.with_extension("new");
+        let _ = std::fs::remove_file(&fresh);
+        symlink(&node, &fresh)?;
+        std::fs::rename(&fresh, link)?;
+        Ok(Self { master, _slave: slave, node, backlog: VecDeque::new() })
+    }
+
+    /// The terminal's own name.
+    pub fn node(&self) -> &Path {
+        &self.node
+    }
+
+    /// What to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.master.as_fd()
+    }
+
+    /// Whether bytes wait for a reader.
+    pub fn is_behind(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Appends what the other side has sent, at most `into`'s worth.
+    pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match rustix::io::read(&self.master, into) {
+            Ok(n) => Ok(n),
+            Err(Errno::AGAIN | Errno::INTR | Errno::IO) => Ok(0),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Sends bytes, or keeps them until they can be sent; the oldest are lost when too many wait.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.backlog.extend(bytes);
+        let over = self.backlog.len().saturating_sub(BACKLOG);
+        self.backlog.drain(..over);
+        self.flush()
+    }
+
+    /// Sends what was kept, as far as the other side takes it.
+    pub fn flush(&mut self) -> io::Result<()> {
+        while !self.backlog.is_empty() {
+            let (front, _) = self.backlog.as_slices();
+            match rustix::io::write(&self.master, front) {
+                Ok(0) => break,
+                Ok(n) => {
+                    self.backlog.drain(..n);
+                }
+                Err(Errno::AGAIN | Errno::INTR | Errno::IO) => break,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+}
