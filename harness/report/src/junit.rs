@@ -243,7 +243,8 @@ mod tests {
         }
     }
 
-    const FORGERY: &str = "]]></system-out></testcase><testcase name=\"forged\" classname=\"x\"/><testcase name=\"y\"><system-out><![CDATA[\u{1b}\u{0}";
+    const FORGERY: &str =
+        "]]></system-out></testcase><testcase name=\"forged\" classname=\"x\"/><testcase name=\"y\"><system-out><![CDATA[\u{1b}\u{0}";
 
     fn every_kind(text: &str) -> Vec<Suite> {
         vec![suite(vec![

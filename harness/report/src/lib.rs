@@ -2,6 +2,13 @@
 //!
 //! Knows the model and the assessment, nothing that could touch a rig.
 
+pub mod instances;
 pub mod junit;
+pub mod provisions;
+pub mod run;
 pub mod schema;
+pub mod text;
+pub mod units;
 pub mod xml_text;
+
+pub use run::Run;

@@ -4,13 +4,32 @@
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// Element, allowed parents, allowed attributes, required attributes. Source: `junit-10.xsd` of jenkinsci/xunit-plugin (MIT).
-const RULES: &[(&str, &[&str], &[&str], &[&str])] = &[
+/// Element, allowed parents, allowed attributes, required attributes.
+type Rule = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
+/// Source: `junit-10.xsd` of jenkinsci/xunit-plugin (MIT).
+const RULES: &[Rule] = &[
     ("testsuites", &[""], &["name", "time", "tests", "failures", "errors"], &[]),
     (
         "testsuite",
         &["testsuites", "testsuite"],
-        &["name", "tests", "failures", "errors", "group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url", "version"],
+        &[
+            "name",
+            "tests",
+            "failures",
+            "errors",
+            "group",
+            "time",
+            "skipped",
+            "timestamp",
+            "hostname",
+            "id",
+            "package",
+            "file",
+            "log",
+            "url",
+            "version",
+        ],
         &["name", "tests", "failures", "errors"],
     ),
     ("properties", &["testsuite"], &[], &[]),
