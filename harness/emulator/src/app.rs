@@ -22,9 +22,6 @@ use crate::firmware::{App, BootInfo};
 use crate::hw::{Cause, Hw, Otp, Stop, Uart};
 use crate::layout::{COUNTERS, SETTINGS, USER_DATA};
 
-/// Longest version text in an answer; five decimal numbers fit.
-const VERSION_TEXT_MAX: usize = 32;
-
 /// The thermostat's firmware in its event loop.
 #[derive(Clone)]
 pub struct Thermostat {

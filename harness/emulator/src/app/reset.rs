@@ -3,7 +3,7 @@
 use super::Thermostat;
 use super::stores::Route;
 use crate::defects::Defect;
-use crate::boot::SlotState;
+use crate::boot::{self, SlotState};
 use crate::hw::{Cause, Hw, MS, Stop, Uart};
 
 /// How long the button is held for a factory reset.
@@ -17,11 +17,11 @@ impl Thermostat {
         self.stores.factory_reset(hw, route)?;
         if hw.defect(Defect::ResetLowersCounter) {
             // defect reset-lowers-counter: the anti-rollback counter counts as a setting.
-            super::update::lower_counter(hw)?;
+            boot::lower_counter(hw)?;
         }
         if hw.defect(Defect::ResetRestoresOldImage) {
             // defect reset-restores-old-image: "factory state" taken to mean the firmware, too.
-            super::update::restore_other_image(hw)?;
+            boot::force_exchange(hw)?;
         }
         Ok(())
     }

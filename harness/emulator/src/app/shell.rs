@@ -153,12 +153,11 @@ impl Thermostat {
                     // control report-before-commit: the answer is out before anything is in flash.
                     hw.println(Uart::Console, "OK")?;
                     hw.drain(Uart::Console)?;
-                    return self.confirm(hw).map(drop);
+                    return update::confirm(hw, &mut self.info);
                 }
-                match self.confirm(hw)? {
-                    Ok(()) => "OK".into(),
-                    Err(why) => format!("ERR {why}"),
-                }
+                update::confirm(hw, &mut self.info)?;
+                self.show(hw);
+                "OK".into()
             }
             ("factory-reset", "") => return self.reset_from_console(hw),
             ("reboot", "") => return Err(hw.request_reset(Cause::Software)),
@@ -237,11 +236,6 @@ impl Thermostat {
         self.factory_reset(hw, Route::Console)?;
         hw.println(Uart::Console, "done")?;
         Err(hw.request_reset(Cause::Software))
-    }
-
-    /// Makes the running image stay, by shell or SMP.
-    pub(super) fn confirm(&mut self, hw: &mut Hw) -> Result<Result<(), &'static str>, Stop> {
-        update::confirm(hw, &mut self.info)
     }
 }
 

@@ -4,8 +4,8 @@ pub mod frame;
 pub mod wire;
 
 use super::stores::Route;
-use super::update::{self, code};
-use super::{Thermostat, VERSION_TEXT_MAX};
+use super::update;
+use super::Thermostat;
 use crate::defects::Defect;
 use crate::hw::{Cause, Hw, MS, Stop, Uart};
 use wire::{Body, EACCESS, EINVAL, ENOTSUP, Header, Refused, encode, refusal};
@@ -67,8 +67,12 @@ impl Thermostat {
                 Some("mode") => Ok(encode(|e| e.map(1)?.str("mode")?.u8(1)?.ok())),
                 Some(_) => Err(Refused::Group(3)),
             },
-            (IMAGE, 0, READ) => Ok(self.image_list(hw)),
-            (IMAGE, 0, WRITE) => self.mark(hw, body)?.map(|()| self.image_list(hw)).map_err(Refused::Group),
+            (IMAGE, 0, READ) => Ok(image_list(hw)),
+            (IMAGE, 0, WRITE) => {
+                let done = update::mark(hw, &mut self.info, body.hash, body.confirm.unwrap_or(false))?;
+                self.show(hw);
+                done.map(|()| image_list(hw)).map_err(Refused::Group)
+            }
             (IMAGE, 1, WRITE) => update::chunk(hw, &mut self.upload, &self.info, body)?.map_err(Refused::Group).map(|taken| {
                 encode(|e| {
                     e.map(1 + u64::from(taken.matches.is_some()))?.str("off")?.u32(taken.next)?;
@@ -78,40 +82,11 @@ impl Thermostat {
                     Ok(())
                 })
             }),
-            (IMAGE, 5, WRITE) => update::erase(hw, &mut self.upload, &self.info, body.slot.unwrap_or(1))?.map(|()| empty()).map_err(Refused::Group),
+            (IMAGE, 5, WRITE) => update::erase(hw, &mut self.upload, body.slot.unwrap_or(1))?.map(|()| empty()).map_err(Refused::Group),
             (IMAGE, 6, READ) => Ok(slot_info()),
             (PRODUCT, 0, READ) => Ok(self.product_state()),
             (PRODUCT, 1, WRITE) => self.reset_by_token(hw, body.token)?,
             _ => Err(Refused::Common(ENOTSUP)),
-        })
-    }
-
-    fn mark(&mut self, hw: &mut Hw, body: &Body<'_>) -> Result<Result<(), u16>, Stop> {
-        let confirm = body.confirm.unwrap_or(false);
-        let slots = update::slots(hw);
-        let running = slots[0].as_ref().map(|s| s.hash);
-        match body.hash {
-            None if !confirm => Ok(Err(code::INVALID_HASH)),
-            None => Ok(self.confirm(hw)?.map_err(|_| code::CONFIRMATION_DENIED)),
-            Some(hash) if running.is_some_and(|r| r == hash) => match confirm {
-                true => Ok(self.confirm(hw)?.map_err(|_| code::CONFIRMATION_DENIED)),
-                false => Ok(Err(code::TEST_OF_ACTIVE_DENIED)),
-            },
-            Some(hash) => update::mark(hw, &self.info, hash, confirm),
-        }
-    }
-
-    fn image_list(&self, hw: &mut Hw) -> Vec<u8> {
-        let slots = update::list(hw, &self.info);
-        encode(|e| {
-            e.map(2)?.str("images")?.array(slots.len() as u64)?;
-            for s in &slots {
-                e.map(9)?.str("image")?.u8(0)?.str("slot")?.u8(s.slot)?;
-                e.str("version")?.str(&s.version.chars().take(VERSION_TEXT_MAX).collect::<String>())?.str("hash")?.bytes(&s.hash)?;
-                e.str("bootable")?.bool(s.bootable)?.str("pending")?.bool(s.pending)?.str("confirmed")?.bool(s.confirmed)?;
-                e.str("active")?.bool(s.active)?.str("permanent")?.bool(s.permanent)?;
-            }
-            e.str("splitStatus")?.u8(0)?.ok()
         })
     }
 
@@ -139,6 +114,20 @@ impl Thermostat {
 
 fn empty() -> Vec<u8> {
     encode(|e| e.map(0)?.ok())
+}
+
+fn image_list(hw: &Hw) -> Vec<u8> {
+    let slots = update::list(hw);
+    encode(|e| {
+        e.map(2)?.str("images")?.array(slots.len() as u64)?;
+        for s in &slots {
+            e.map(9)?.str("image")?.u8(0)?.str("slot")?.u8(s.slot)?;
+            e.str("version")?.str(&s.version)?.str("hash")?.bytes(&s.hash)?;
+            e.str("bootable")?.bool(s.bootable)?.str("pending")?.bool(s.pending)?.str("confirmed")?.bool(s.confirmed)?;
+            e.str("active")?.bool(s.active)?.str("permanent")?.bool(s.permanent)?;
+        }
+        e.str("splitStatus")?.u8(0)?.ok()
+    })
 }
 
 fn slot_info() -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! An image on its way into slot 1: chunks in order, page by page, each sector erased when the image reaches it. Nothing here decides whether the image is any good.
+//! An image on its way into slot 1: chunks in order, page by page. Nothing here decides whether the image is any good.
 
 use super::update::code;
 use crate::defects::Defect;
@@ -67,7 +67,10 @@ impl Upload {
         if len == 0 {
             if hw.defect(Defect::EmptyUploadBricks) {
                 // defect empty-upload-bricks: "nothing to write" goes to the slot that happens to be selected.
-                erase_slot(hw, SLOT0.offset)?;
+                for sector in SLOT0.sectors() {
+                    hw.feed();
+                    hw.erase(sector)?;
+                }
                 return Ok(Taken::next(0));
             }
             return Ok(Err(code::INVALID_LENGTH));
@@ -84,8 +87,7 @@ impl Upload {
                 self.0 = Some(Transfer { len, sha: chunk.sha, ..old });
             }
             _ => {
-                hw.feed();
-                hw.erase(SLOT1.offset)?; // whatever was there is no image from now on
+                crate::boot::erase_secondary(hw)?;
                 self.0 = Some(fresh);
             }
         }
@@ -130,10 +132,10 @@ impl Upload {
             if at >= crate::layout::SIZE {
                 return Ok(Err(code::WRITE_FAILED));
             }
-            if at % SECTOR == 0 && t.written > 0 {
+            if at % SECTOR == 0 && at >= SLOT1.end() {
                 hw.erase(at)?;
             }
-            if !hw.program(at, page)? {
+            if !program(hw, at, page)? {
                 return Ok(Err(code::WRITE_FAILED));
             }
             t.written += page.len() as u32;
@@ -149,11 +151,17 @@ impl Upload {
     }
 }
 
-/// Erases a slot. Every sector, because one that only looks blank may be spent.
-pub fn erase_slot(hw: &mut Hw, base: u32) -> Result<(), Stop> {
-    for sector in (base..base + SLOT1.len).step_by(SECTOR as usize) {
-        hw.feed();
-        hw.erase(sector)?;
+/// Programs a page. A sector that only looked blank when it was spared is erased now, and what stood in it is written again.
+fn program(hw: &mut Hw, at: u32, page: &[u8]) -> Result<bool, Stop> {
+    if hw.program(at, page)? {
+        return Ok(true);
     }
-    hw.flush()
+    let sector = at / SECTOR * SECTOR;
+    let mut before = vec![0; (at - sector) as usize];
+    if hw.read(sector, &mut before).is_err() {
+        return Ok(false);
+    }
+    hw.feed();
+    hw.erase(sector)?;
+    Ok(hw.program(sector, &before)? && hw.program(at, page)?)
 }

