@@ -147,41 +147,31 @@ fn read_bank(bytes: &[u8], mut forgiving: u32) -> Bank {
     let mut bank = Bank { doubt: false, tail: RECORDS, entries: BTreeMap::new() };
     let mut at = RECORDS as usize;
     while at < bytes.len() {
-        let Some((key, value, len)) = parse(&bytes[at..]) else {
+        let here = parse(&bytes[at..]).and_then(|(key, value, len)| {
+            let commit = at + len as usize;
+            let ends = bytes.get(commit..commit + 2 * cell)?;
+            // A body that was never committed does not count; nor does one whose end lies outside.
+            (!blank(&ends[..cell])).then_some((key, value, commit, blank(&ends[cell..])))
+        });
+        let Some((key, value, commit, unsealed)) = here else {
             if blank(&bytes[at..]) {
                 break;
             }
             bank.doubt = true;
-            if forgiving > 0 {
-                // Only a defect comes here: over the torn body and the cell that closes it.
-                forgiving -= 1;
-                let next = (at..bytes.len()).step_by(cell).find(|o| bytes[*o..].starts_with(&[0; CELL as usize]));
-                at = next.map_or_else(|| first_blank(bytes, at), |o| o + cell);
-                bank.tail = at as u32;
-                continue;
-            }
             bank.tail = first_blank(bytes, at) as u32;
-            break;
-        };
-        let commit = at + len as usize;
-        let Some(both) = bytes.get(commit..commit + 2 * cell) else {
-            bank.doubt = true;
-            break;
-        };
-        if blank(&both[..cell]) {
-            // Never committed. If it is the last thing here, it is only in doubt; anything behind it would be damage.
-            bank.doubt = true;
             if forgiving == 0 {
-                bank.tail = first_blank(bytes, at) as u32;
                 break;
             }
+            // Only a defect comes here: over the torn body and the cell that closes it.
             forgiving -= 1;
-        } else {
-            bank.doubt |= blank(&both[cell..]);
-            match value {
-                Some(value) => drop(bank.entries.insert(key, value.into())),
-                None => drop(bank.entries.remove(&key)),
-            }
+            let closing = (at..bytes.len()).step_by(cell).find(|o| bytes[*o..].starts_with(&[0; CELL as usize]));
+            at = closing.map_or(bank.tail as usize, |o| o + cell);
+            continue;
+        };
+        bank.doubt |= unsealed;
+        match value {
+            Some(value) => drop(bank.entries.insert(key, value.into())),
+            None => drop(bank.entries.remove(&key)),
         }
         at = commit + 2 * cell;
         bank.tail = at as u32;
@@ -248,9 +238,11 @@ impl Log {
         if bank.doubt && lossy {
             // defect ack-lost-after-two-cuts: a torn body is closed and left behind, and readers step over one of them.
             let last = load(hw, log.base(log.bank) + log.tail - CELL, CELL);
-            if last != [0; CELL as usize] && log.tail < log.bank_len() {
-                hw.write(log.base(log.bank) + log.tail, &[0; CELL as usize])?;
-                log.tail += CELL;
+            // Two cells further on, so that it is not taken for the commit of a body that is whole.
+            let closing = log.tail + 2 * CELL;
+            if last != [0; CELL as usize] && closing < log.bank_len() {
+                hw.write(log.base(log.bank) + closing, &[0; CELL as usize])?;
+                log.tail = closing + CELL;
             }
         } else if bank.doubt {
             log.compact(hw)?;
