@@ -9,6 +9,9 @@ use crate::smp::SmpPath;
 use crate::{Channels, faulty};
 use proofbench_channel::{ChannelError, Clock, CrashSpace, CrashVisitor, ErrorKind, Moment, OpSummary, StateId, Storage, Tear, Wait};
 use proofbench_emulator::{Defects, Medium, Setup, Uart, World};
+
+/// The list of built-in defects, controls and twins, for proofs and for messages.
+pub use proofbench_emulator::defects::{ALL as DEFECTS, Entry as DefectEntry, Kind as DefectKind};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;

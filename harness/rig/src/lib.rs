@@ -4,6 +4,7 @@
 //! Capabilities follow from the channels and never stand beside them as a second truth.
 
 mod ability;
+pub mod builtin;
 mod dossier;
 mod error;
 pub mod file;

@@ -1,14 +1,46 @@
 //! `list` and `explain`: what there is, and what a name means.
 
-use crate::select::by_id;
+use crate::args::Listed;
+use crate::exit::Exit;
+use crate::session::check_by_id;
 use anyhow::{Result, bail};
 use proofbench_model::catalogue::{Catalogue, Kind};
 use proofbench_model::{Method, ProvisionId, UnitId};
+use proofbench_rig::builtin;
 use proofbench_runner::check::Check;
 use std::fmt::Write;
 
-/// A line per check.
-pub fn checks(all: &[&'static Check]) -> String {
+/// `list`.
+pub fn list(what: Listed, all: &[&'static Check]) -> Result<Exit> {
+    let text = match what {
+        Listed::Checks => checks(all),
+        Listed::Provisions => provisions(all),
+        Listed::Units => units(all),
+        Listed::Defects => defects(all),
+    };
+    print!("{text}");
+    Ok(Exit::Good)
+}
+
+/// `explain`.
+pub fn explain(all: &[&'static Check], what: &str) -> Result<Exit> {
+    print!("{}", meaning(all, what)?);
+    Ok(Exit::Good)
+}
+
+fn defects(all: &[&'static Check]) -> String {
+    let mut out = String::new();
+    for entry in builtin::defects() {
+        let by: Vec<&str> = all.iter().filter(|c| c.defects.contains(&entry.name) || c.twins.contains(&entry.name)).map(|c| c.id).collect();
+        let _ = writeln!(out, "{:<8} {:<28} {}\n{:38}source: {}\n{:38}checks: {}", format!("{:?}", entry.kind).to_lowercase(), entry.name, entry.what, "", entry.source, "", by.join(", "));
+    }
+    for fault in builtin::faults() {
+        let _ = writeln!(out, "{:<8} {:<28} {}", "fault", fault.name, fault.what);
+    }
+    out
+}
+
+fn checks(all: &[&'static Check]) -> String {
     let mut out = String::new();
     for check in all {
         let _ = writeln!(out, "{:<36} {:<34} {}", check.id, check.units.join(", "), check.title);
@@ -17,8 +49,7 @@ pub fn checks(all: &[&'static Check]) -> String {
     out
 }
 
-/// A line per provision.
-pub fn provisions(all: &[&'static Check]) -> String {
+fn provisions(all: &[&'static Check]) -> String {
     let catalogue = Catalogue::load();
     let mut out = String::new();
     for p in catalogue.provisions() {
@@ -29,8 +60,7 @@ pub fn provisions(all: &[&'static Check]) -> String {
     out
 }
 
-/// A line per test unit.
-pub fn units(all: &[&'static Check]) -> String {
+fn units(all: &[&'static Check]) -> String {
     let catalogue = Catalogue::load();
     let mut out = String::new();
     let mut count = 0;
@@ -52,8 +82,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// What a provision, a unit or a check is.
-pub fn explain(all: &[&'static Check], what: &str) -> Result<String> {
+fn meaning(all: &[&'static Check], what: &str) -> Result<String> {
     if let Ok(id) = what.parse::<ProvisionId>() {
         return explain_provision(all, &id);
     }
@@ -61,7 +90,7 @@ pub fn explain(all: &[&'static Check], what: &str) -> Result<String> {
         return explain_unit(all, &unit);
     }
     if what.contains('/') {
-        return Ok(explain_check(by_id(all, what)?));
+        return Ok(explain_check(check_by_id(all, what)?));
     }
     bail!("`{what}` is no provision (5.3-2), no test unit (5.3-2-2 b) and no check (update/genuine)")
 }

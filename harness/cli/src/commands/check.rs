@@ -1,0 +1,61 @@
+//! `check`: rig files and dossiers, read and linted without touching hardware.
+
+use crate::exit::Exit;
+use anyhow::{Result, bail};
+use proofbench_assess::{Options, Records, assess};
+use proofbench_model::catalogue::Catalogue;
+use proofbench_rig::{ResolvedRig, load_dossier};
+use proofbench_runner::Check;
+use proofbench_runner::plan::{RigFacts, Selection, plan};
+use std::path::{Path, PathBuf};
+
+/// Checks each; the worst decides the exit code.
+pub fn check(files: &[PathBuf], checks: &[&'static Check]) -> Result<Exit> {
+    let mut worst = Exit::Good;
+    for file in files {
+        match one(file, checks) {
+            Ok(exit) => worst = worst.max(exit),
+            Err(e) => {
+                eprintln!("{e:#}");
+                worst = Exit::BadInput;
+            }
+        }
+    }
+    Ok(worst)
+}
+
+fn one(path: &Path, checks: &[&'static Check]) -> Result<Exit> {
+    if path.is_dir() {
+        return dossier(path);
+    }
+    if !path.exists() {
+        bail!("{}: there is no such file or folder", path.display());
+    }
+    let rig = ResolvedRig::load(path)?;
+    let names: Vec<String> = rig.capabilities().iter().map(ToString::to_string).collect();
+    println!("{}: a rig with {}", path.display(), names.join(", "));
+    let exit = dossier(&rig.dossier)?;
+    let facts = RigFacts { capabilities: rig.capabilities(), permissions: rig.permissions };
+    let plan = plan(&load_dossier(&rig.dossier)?, &facts, checks, &Selection::default())?;
+    println!("{}: {} of {} checks would run", path.display(), plan.runs(), plan.checks.len());
+    Ok(exit)
+}
+
+fn dossier(dir: &Path) -> Result<Exit> {
+    let dossier = load_dossier(dir)?;
+    let assessment = assess(Catalogue::load(), &dossier, &Records::default(), &Options::default());
+    for finding in &assessment.ics_findings {
+        println!("{}: ICS invalid: {finding}", dir.display());
+    }
+    for finding in &assessment.ixit_findings {
+        println!("{}: IXIT incomplete: {finding}", dir.display());
+    }
+    for image in dossier.images() {
+        if !dir.join(image).is_file() {
+            bail!("{}: the image {image} that a binding names is not there", dir.display());
+        }
+    }
+    let rows = dossier.ics.rows().count();
+    println!("{}: a dossier of {} with {rows} ICS rows and {} IXIT rows", dir.display(), dossier.device.identification.name, dossier.ixit.all_rows().count());
+    Ok(if assessment.ics_findings.is_empty() { Exit::Good } else { Exit::Failed })
+}

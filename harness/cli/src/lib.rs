@@ -1,0 +1,49 @@
+//! The command line of proofbench as a library: a vendor's binary passes its own list of checks to [`main`].
+//!
+//! Only this room maps results to exit codes.
+
+pub mod args;
+mod commands;
+pub mod exit;
+mod progress;
+mod session;
+
+use args::{Cli, Command};
+use clap::Parser;
+use exit::Exit;
+use proofbench_runner::Check;
+use std::process::ExitCode;
+
+/// Reads the command line, does what it says with these checks, and gives the exit code of the documented list.
+pub fn main(checks: &[&'static Check]) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; a wrong word on the command line is bad input.
+            let _ = e.print();
+            return if e.use_stderr() { Exit::BadInput.into() } else { Exit::Good.into() };
+        }
+    };
+    match dispatch(cli.command, checks) {
+        Ok(exit) => exit.into(),
+        Err(e) => {
+            eprintln!("proofbench: {e:#}");
+            Exit::BadInput.into()
+        }
+    }
+}
+
+fn dispatch(command: Command, checks: &[&'static Check]) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(args) => commands::run::run(&args, checks),
+        Command::Plan(select) => commands::plan::plan(&select, checks),
+        Command::List { what } => commands::list::list(what, checks),
+        Command::Check { files } => commands::check::check(&files, checks),
+        Command::Explain { what } => commands::list::explain(checks, &what),
+        Command::Report { run, format, dialect, per } => commands::report::report(&run, format, dialect, per),
+        Command::Assess { run, ics, method, profile } => commands::assess::assess(&run, ics.as_deref(), method, profile),
+        Command::Verify { run } => commands::verify::verify(&run),
+        Command::Replay { run, address, rig } => commands::replay::replay(&run, &address, rig.as_deref(), checks),
+        Command::Prove { checks: patterns, write } => commands::prove::prove(&patterns, write, checks),
+    }
+}
