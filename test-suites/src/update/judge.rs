@@ -39,6 +39,8 @@ pub(super) enum Fate {
 pub(super) struct Outcome {
     /// What the device said, step by step.
     pub said: String,
+    /// Whether it agreed to try the image.
+    pub agreed: bool,
     /// What became of it.
     pub fate: Fate,
 }
@@ -46,47 +48,62 @@ pub(super) struct Outcome {
 /// Offers a file by the whole sequence of steps, whatever the device says to each, restarts twice, and looks at what runs.
 pub(super) fn offer(bench: &mut Bench, lab: &Lab, bytes: &[u8], route: Route) -> Result<Outcome, Trouble> {
     let uploaded = path::upload(bench, bytes)?;
-    let mut said = format!("upload: {uploaded}");
+    let said = format!("upload: {uploaded}");
     if uploaded == Step::Silent {
         // Only the restart shows whether it died of it; silence alone decides nothing.
         let fate = match after_restarts(bench, lab)? {
             Fate::Kept => Fate::Mute("the upload was not answered".to_owned()),
             other => other,
         };
-        return Ok(Outcome { said, fate });
+        return Ok(Outcome { said, agreed: false, fate });
     }
-    let mute = insist(bench, lab, bytes, route, &mut said)?;
+    insist_and_look(bench, lab, bytes, route, said)
+}
+
+/// What becomes of an image of which the device got a part: every step that would start it, then the restarts.
+pub(super) fn insist_and_look(bench: &mut Bench, lab: &Lab, whole: &[u8], route: Route, mut said: String) -> Result<Outcome, Trouble> {
+    let Insisted { mute, agreed } = insist(bench, lab, whole, route, &mut said)?;
     let fate = match (after_restarts(bench, lab)?, mute) {
         (Fate::Kept, Some(step)) => Fate::Mute(format!("{step} was not answered")),
         (fate, _) => fate,
     };
-    Ok(Outcome { said, fate })
+    Ok(Outcome { said, agreed, fate })
 }
 
-/// Asks for the offered image to be started, by the hashes that it could go by. Says which step was met with silence.
-fn insist(bench: &mut Bench, lab: &Lab, bytes: &[u8], route: Route, said: &mut String) -> Result<Option<&'static str>, Trouble> {
-    let mut mute = None;
+/// How the device took the request to start what it was offered.
+#[derive(Default)]
+struct Insisted {
+    /// The step that was met with silence.
+    mute: Option<&'static str>,
+    /// Whether it agreed to try the image.
+    agreed: bool,
+}
+
+/// Asks for the offered image to be started, by the hashes that it could go by.
+fn insist(bench: &mut Bench, lab: &Lab, bytes: &[u8], route: Route, said: &mut String) -> Result<Insisted, Trouble> {
+    let mut how = Insisted::default();
     for hash in hashes(bench, lab, bytes)? {
         if route == Route::Both {
             let step = path::mark(bench, Some(&hash), false)?;
             said.push_str(&format!("; test: {step}"));
-            if step == Step::Silent {
-                mute = Some("the mark for trial");
-            }
-            if step == Step::Done {
-                break;
+            match step {
+                Step::Done => {
+                    how.agreed = true;
+                    break;
+                }
+                Step::Silent => how.mute = Some("the mark for trial"),
+                Step::Refused(_) | Step::Stalled(_) => {}
             }
         }
         let step = path::mark(bench, Some(&hash), true)?;
         said.push_str(&format!("; keep: {step}"));
-        if step == Step::Silent {
-            mute = Some("the mark for good");
-        }
-        if step == Step::Done {
-            break;
+        match step {
+            Step::Done => break,
+            Step::Silent => how.mute = Some("the mark for good"),
+            Step::Refused(_) | Step::Stalled(_) => {}
         }
     }
-    Ok(mute)
+    Ok(how)
 }
 
 /// Hashes by which a device may know what it was given: what it says that it holds, what the file claims. Never the one that runs: marking that
@@ -137,7 +154,7 @@ pub(super) fn may_install(lab: &Lab, expect: Expect) -> bool {
 
 /// What is wrong with a fate, in words; `Ok(None)` if it is right. Silence is [`Trouble::Unreachable`].
 pub(super) fn wrong(lab: &Lab, variant: &Variant, outcome: &Outcome) -> Result<Option<String>, Trouble> {
-    let Outcome { said, fate } = outcome;
+    let Outcome { said, fate, .. } = outcome;
     let about = format!("{} ({})", variant.id, variant.title);
     Ok(match fate {
         Fate::Kept => None,
@@ -147,4 +164,25 @@ pub(super) fn wrong(lab: &Lab, variant: &Variant, outcome: &Outcome) -> Result<O
         Fate::Dead(how) => Some(format!("{about}: the device does not come up; {how}; {said}")),
         Fate::Mute(how) => return Err(Trouble::Unreachable(format!("{about}: {how}; {said}"))),
     })
+}
+
+/// Offers a variant by the trial step, by the keep step where the device refuses a trial, and by the keep step alone where it agreed to one (the refusal
+/// then came later, and the other step may know less). Gives what is wrong; what the declaration allows to run is sent back.
+pub(super) fn offer_and_judge(bench: &mut Bench, lab: &Lab, variant: &Variant) -> Result<Option<String>, Trouble> {
+    let mut route = Route::Both;
+    loop {
+        let outcome = offer(bench, lab, &variant.bytes, route)?;
+        bench.note(&format!("{}: {:?}; {}", variant.id, outcome.fate, outcome.said));
+        if let Some(what) = wrong(lab, variant, &outcome)? {
+            return Ok(Some(what));
+        }
+        if matches!(outcome.fate, Fate::Ran(_)) {
+            lab.go_back(bench)?;
+            return Ok(None);
+        }
+        if route == Route::Keep || !outcome.agreed {
+            return Ok(None);
+        }
+        route = Route::Keep;
+    }
 }

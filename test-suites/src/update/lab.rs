@@ -108,6 +108,26 @@ impl Lab {
         self.go_back(bench)
     }
 
+    /// The control with the next genuine image.
+    pub fn control_next(&mut self, bench: &mut Bench) -> Result<(), Trouble> {
+        let next = self.next()?;
+        self.control(bench, &next)
+    }
+
+    /// The control after the offers: the same genuine image, by the same path. `Some` says in words that it no longer goes in, at two tries, although it
+    /// did before: the offers had a lasting effect. A single failure is a disturbance and decides nothing.
+    pub fn control_again(&mut self, bench: &mut Bench, image: &Genuine) -> Result<Option<String>, Trouble> {
+        let Err(first) = self.control(bench, image) else { return Ok(None) };
+        if !matches!(first, Trouble::NoOpportunity(_)) {
+            return Err(first);
+        }
+        match self.control(bench, image) {
+            Ok(()) => Err(Trouble::NoOpportunity(format!("the genuine image went in again only at the second try; at first: {}", first.explain()))),
+            Err(second @ Trouble::NoOpportunity(_)) => Ok(Some(format!("afterwards, at two tries: {}", second.explain()))),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Uploads, marks for trial, restarts; the image must run. Every shortfall is [`Trouble::NoOpportunity`] with the step's answer.
     pub fn try_image(&self, bench: &mut Bench, image: &Genuine) -> Result<(), Trouble> {
         let lost = |step: &str, answer: &dyn std::fmt::Display| {

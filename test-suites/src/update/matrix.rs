@@ -5,7 +5,7 @@
 //! up, changes a store, or leaves the genuine image unable to get in; the reply of the device decides nothing by itself. SATISFIED when all were refused
 //! and the genuine image went in before and after. A step that was not answered is no refusal.
 
-use super::judge::{self, Fate, Route};
+use super::judge;
 use super::lab::{Genuine, Lab};
 use super::{BUDGET, NEEDS, bound_here};
 use crate::report::{Report, each_row};
@@ -104,7 +104,7 @@ fn family(bench: &mut Bench, row: &Row, report: &mut Report, family: Family) -> 
     if family == Family::Length {
         plant(bench)?;
     }
-    run_matrix(bench, &mut lab, report, |_, base| {
+    run_matrix(bench, &mut lab, report, |_, _, base| {
         matrix::family(&base.bytes, slot, family).map_err(|e| Trouble::IxitAmbiguous(format!("image {}: {e}", base.version)))
     })
 }
@@ -113,7 +113,7 @@ fn other_model(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
     let mut lab = Lab::open(bench, row)?;
     let file = lab.bind.other_model.clone().ok_or_else(|| Trouble::IxitMissing(format!("other-model in the binding of row {}", row.id)))?;
     let other = Genuine::load(bench, &file)?;
-    run_matrix(bench, &mut lab, report, |lab, _| {
+    run_matrix(bench, &mut lab, report, |_, lab, _| {
         if other.version <= lab.delivered.version || other.counter < lab.counter.unwrap_or(0) {
             return Err(Trouble::IxitAmbiguous(format!("{file} is not newer than what runs: a refusal would say nothing about the model")));
         }
@@ -145,13 +145,12 @@ pub(super) fn run_matrix(
     bench: &mut Bench,
     lab: &mut Lab,
     report: &mut Report,
-    make: impl FnOnce(&Lab, &Genuine) -> Result<Vec<Variant>, Trouble>,
+    make: impl FnOnce(&mut Bench, &Lab, &Genuine) -> Result<Vec<Variant>, Trouble>,
 ) -> Result<(), Trouble> {
-    let first = lab.next()?;
-    lab.control(bench, &first)?;
+    lab.control_next(bench)?;
     // The same image again where a trial was undone, a newer one where the control has stayed.
     let base = &lab.next()?;
-    let variants = &make(lab, base)?;
+    let variants = &make(bench, lab, base)?;
     let listing: String =
         variants.iter().map(|v| format!("{} {:?} {:?} {} bytes: {}\n", v.id, v.family, v.mutates, v.bytes.len(), v.title)).collect();
     bench.evidence("matrix.txt", listing.as_bytes());
@@ -165,19 +164,15 @@ pub(super) fn run_matrix(
     let expected = "each offer is refused: what runs is unchanged after two restarts, nothing crashes, and the genuine image still goes in";
     let mut unclear = Vec::new();
     for variant in variants {
-        let outcome = judge::offer(bench, lab, &variant.bytes, Route::Both)?;
-        bench.note(&format!("{}: {:?}; {}", variant.id, outcome.fate, outcome.said));
-        match judge::wrong(lab, variant, &outcome) {
+        match judge::offer_and_judge(bench, lab, variant) {
             Ok(None) => {}
             Ok(Some(what)) => {
                 bench.evidence(&format!("{}.bin", variant.id), &variant.bytes);
                 report.violated(bench, "5.3-2-2 b", expected, &what);
                 return Ok(());
             }
-            Err(trouble) => unclear.push(trouble.explain()),
-        }
-        if matches!(outcome.fate, Fate::Ran(_)) {
-            lab.go_back(bench)?;
+            Err(Trouble::Unreachable(why)) => unclear.push(why),
+            Err(other) => return Err(other),
         }
     }
     let changes = state_changes(&before, &unmoved(bench)?);
@@ -185,16 +180,9 @@ pub(super) fn run_matrix(
         report.violated(bench, "5.3-2-2 b", expected, &format!("after {} refused offers: {}", variants.len(), changes.join("; ")));
         return Ok(());
     }
-    if let Err(first) = lab.control(bench, base) {
-        // The genuine image went in before. A second try tells a disturbance from a lasting effect.
-        let Err(second) = lab.control(bench, base) else {
-            return Err(Trouble::NoOpportunity(format!("the genuine image went in again only at the second try; at first: {}", first.explain())));
-        };
-        if matches!(second, Trouble::NoOpportunity(_)) {
-            report.violated(bench, "5.3-2-2 b", expected, &format!("after the offers were refused: {}", second.explain()));
-            return Ok(());
-        }
-        return Err(second);
+    if let Some(what) = lab.control_again(bench, base)? {
+        report.violated(bench, "5.3-2-2 b", expected, &what);
+        return Ok(());
     }
     if !unclear.is_empty() {
         report.unresolved(bench, "5.3-2-2 b", Reason::DutUnreachable, &unclear.join("; "));

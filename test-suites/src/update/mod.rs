@@ -9,7 +9,12 @@
 mod judge;
 mod lab;
 mod matrix;
+mod older;
 mod path;
+mod secure_boot;
+mod steps;
+mod transfer;
+mod trial;
 
 use proofbench_model::dossier::Row;
 use proofbench_runner::{Capability, Check};
@@ -26,5 +31,24 @@ fn bound_here(row: &Row) -> bool {
 }
 
 /// The checks, in the order in which they run: dangerous last.
-pub const CHECKS: &[Check] =
-    &[matrix::FLIPPED, matrix::REHASHED, matrix::UNSIGNED, matrix::OTHER_KEY, matrix::FIELDS, matrix::MODEL, matrix::LENGTHS];
+pub const CHECKS: &[Check] = &[
+    matrix::FLIPPED,
+    matrix::REHASHED,
+    matrix::UNSIGNED,
+    matrix::OTHER_KEY,
+    matrix::FIELDS,
+    matrix::MODEL,
+    older::OFFERED,
+    transfer::INTERRUPTED,
+    transfer::REPEATED,
+    transfer::SECOND,
+    steps::SKIPPED,
+    steps::EXCHANGED,
+    trial::UNCONFIRMED,
+    trial::BROKEN,
+    matrix::LENGTHS,
+    secure_boot::TAMPERED,
+    trial::INSTALL,
+    older::LADDER,
+    secure_boot::OLDER,
+];
