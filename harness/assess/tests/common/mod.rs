@@ -40,6 +40,16 @@ pub struct World {
     pub options: Options,
 }
 
+/// What differs from one world to the next; the rest would fill pages.
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for o in self.records.observations.iter().filter(|o| o.check.as_str() != "made/up") {
+            writeln!(f, "{} {} {:?} attempt {}: {}", o.check, o.unit, o.row.as_ref().map(ToString::to_string), o.attempt, o.outcome)?;
+        }
+        writeln!(f, "due {:?}\nannulled {:?}\nclaim {:?}", self.records.due, self.records.annulments, self.records.claim)
+    }
+}
+
 pub fn provision(id: &str) -> ProvisionId {
     id.parse().unwrap()
 }
