@@ -72,7 +72,9 @@ impl Dossier {
         let mut out: Vec<&str> = Vec::new();
         for bind in self.ixit.rows(7).iter().filter_map(Row::upd) {
             out.extend(bind.images.iter().map(|i| i.file.as_str()));
-            out.extend([&bind.other_model, &bind.crashing, &bind.hanging, &bind.rebuilt, &bind.old_counter].into_iter().flatten().map(String::as_str));
+            out.extend(
+                [&bind.other_model, &bind.crashing, &bind.hanging, &bind.rebuilt, &bind.old_counter].into_iter().flatten().map(String::as_str),
+            );
         }
         out.sort_unstable();
         out.dedup();
