@@ -38,8 +38,7 @@ impl Thermostat {
     pub(super) fn button_held(&mut self, hw: &mut Hw) -> Result<(), Stop> {
         self.held_until = None;
         self.factory_reset(hw, Route::Button)?;
-        hw.print(Uart::Console, b"\r\n")?;
-        hw.println(Uart::Console, "Factory reset: done")?;
+        say_done(hw)?;
         Err(hw.request_reset(Cause::Software))
     }
 
@@ -51,4 +50,9 @@ impl Thermostat {
             _ => "green",
         });
     }
+}
+
+/// Confirms a reset that was not asked for on the console, on a line of its own.
+pub(super) fn say_done(hw: &mut Hw) -> Result<(), Stop> {
+    hw.print(Uart::Console, b"\r\nFactory reset: done\r\n")
 }

@@ -106,7 +106,7 @@ impl Thermostat {
             return Ok(Err(Refused::Common(EACCESS)));
         }
         self.factory_reset(hw, Route::Smp)?;
-        hw.println(Uart::Console, "Factory reset: done")?;
+        super::reset::say_done(hw)?;
         self.restart = Some(Cause::Software);
         Ok(Ok(encode(|e| e.map(1)?.str("rc")?.u8(0)?.ok())))
     }
