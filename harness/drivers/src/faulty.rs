@@ -72,6 +72,3 @@ impl Clock for SharedClock {
         self.0.borrow_mut().sleep_until(wait)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -68,7 +68,7 @@ fn next(state: &mut u64) -> u64 {
 fn disturb(bytes: &mut [u8], state: &mut u64) {
     for byte in bytes {
         let chance = next(state);
-        if chance % 6 == 0 {
+        if chance.is_multiple_of(6) {
             // Any byte but the right one.
             *byte ^= u8::try_from((chance >> 32) % 255).unwrap_or(0) + 1;
         }
