@@ -12,11 +12,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// The row.
-    pub fn row(&self) -> &RowId {
-        &self.row
-    }
-
     /// The device did as declared.
     pub fn satisfied(&mut self, bench: &mut Bench, unit: &'static str, expected: &str, observed: &str) {
         self.seen.insert(unit);

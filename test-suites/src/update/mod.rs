@@ -6,6 +6,7 @@
 //! Controls spend nothing: a genuine image is tried and goes back by itself, so that a laboratory without the maker's key and without a flash writer can
 //! repeat every check. Only the checks that need a raised counter keep what they install; they need the grant `counter-increment`.
 
+mod after_reset;
 mod judge;
 mod lab;
 mod matrix;
@@ -49,6 +50,7 @@ pub const CHECKS: &[Check] = &[
     matrix::LENGTHS,
     secure_boot::TAMPERED,
     trial::INSTALL,
+    after_reset::AFTER_RESET,
     older::LADDER,
     secure_boot::OLDER,
 ];
