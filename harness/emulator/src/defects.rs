@@ -83,7 +83,7 @@ defects! {
     RepeatChunkAppends, Defect, "update", "repeat-chunk-appends", "a repeated chunk is appended instead of replaced", "hil-map T-UPD U16";
     HeaderUnprotected, Defect, "update", "header-unprotected", "the header is not covered by the hash", "hil-map T-UPD U02";
     ProtTlvUnprotected, Defect, "update", "prot-tlv-unprotected", "the protected TLVs (counter, model) are not covered by the hash", "hil-map T-UPD U02";
-    VersionWraps, Defect, "update", "version-wraps", "version fields overflow into their neighbours when compared", "hil-map T-UPD U09";
+    VersionWraps, Defect, "update", "version-wraps", "the revision is compared in one byte: 256 counts as 0", "hil-map T-UPD U09";
     ConfirmForgetsCounter, Defect, "update", "confirm-forgets-counter", "confirming does not raise the anti-rollback counter", "hil-map T-UPD downgrade";
     EmptyUploadBricks, Defect, "update", "empty-upload-bricks", "an empty upload erases the running image", "hil-map T-UPD U06";
     MarkAfterFailedVerify, Defect, "update", "mark-after-failed-verify", "a failed verification is reported, and the image is marked and installed all the same", "hil-map T-UPD U17";

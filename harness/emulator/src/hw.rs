@@ -122,6 +122,8 @@ pub struct Otp {
 pub struct NoInit {
     /// The canary that the application plants; `None` when RAM came up random.
     pub canary: Option<u32>,
+    /// The loader's own canary.
+    pub loader_canary: Option<u32>,
     /// Static variable of the loader (used by a defect only).
     pub loader_step: Option<(u8, u8)>,
     /// Words that firmware wants to find again after a reset.
@@ -262,6 +264,10 @@ impl Hw {
             let page = &mut page[..(off + len - at).min(PAGE) as usize];
             self.read(at, page).is_ok() && page.iter().all(|b| *b == 0xFF)
         })
+    }
+    /// Whether this part lets a word be programmed again with the same or fewer bits (plain NOR), as the firmware's build for the part knows.
+    pub fn rewritable(&self) -> bool {
+        self.state.flash.medium().rewritable()
     }
     /// Erases the sector at `off`.
     pub fn erase(&mut self, off: u32) -> Result<(), Stop> {

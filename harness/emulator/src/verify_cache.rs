@@ -3,13 +3,13 @@
 
 use crate::boot::{ImageInfo, Reject};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Bound on what is remembered; a campaign sees a few hundred slot contents.
 const MOST: usize = 8192;
 
 #[derive(Debug, Default)]
-pub(crate) struct VerifyCache(RefCell<HashMap<u128, Result<ImageInfo, Reject>>>);
+pub(crate) struct VerifyCache(RefCell<BTreeMap<u128, Result<ImageInfo, Reject>>>);
 
 impl VerifyCache {
     pub(crate) fn get_or(&self, key: u128, compute: impl FnOnce() -> Result<ImageInfo, Reject>) -> Result<ImageInfo, Reject> {

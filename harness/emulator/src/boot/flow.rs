@@ -19,16 +19,13 @@ fn say(hw: &mut Hw, line: &str) -> Result<(), Stop> {
 /// ROM, loader and the start of the application.
 pub fn run(hw: &mut Hw, start: StartApp) -> Result<Box<dyn App>, Stop> {
     hw.led("off");
-    let kept = hw.ram().canary == Some(CANARY);
-    hw.ram().canary = Some(CANARY);
+    let kept = hw.ram().loader_canary == Some(CANARY);
+    hw.ram().loader_canary = Some(CANARY);
     hw.delay(5 * MS)?;
     let (id, cause) = (hw.boot_id(), hw.cause());
     say(hw, &format!("ROM th1 id={id:08x} cause={cause}"))?;
-    if hw.defect(Defect::NoisyLog) {
-        noise(hw)?;
-    }
     window(hw)?;
-    hw.delay(if hw.defect(Defect::SlowBoot) { 630 * MS } else { 20 * MS })?;
+    hw.delay(20 * MS)?;
     let mut found = Status::find(hw);
     found.establish(hw)?;
     if hw.defect(Defect::AttemptsBurnt) {
@@ -150,11 +147,6 @@ fn startable(hw: &Hw, found: &Found, slot: Slot) -> Result<ImageInfo, Reject> {
         };
     }
     let image = image::verify(hw, slot)?;
-    let old_by_a_defect = [Defect::DowngradeOk, Defect::SmpDowngrade, Defect::VersionStringCompare, Defect::VersionWraps];
-    // A device that installs old images starts them, too, until they are confirmed and set the floor.
-    if found.status.slot == SlotState::Trial && old_by_a_defect.into_iter().any(|d| hw.defect(d)) {
-        return Ok(image);
-    }
     policy::may_start(hw, &found.status, &image)?;
     Ok(image)
 }
@@ -302,11 +294,4 @@ fn command(hw: &mut Hw, line: &str) -> Result<(), Stop> {
         (None, _) => {}
     }
     hw.print(Uart::Console, b"BL> ")
-}
-
-/// Bytes that tools of the bench may stumble over and that mean nothing.
-fn noise(hw: &mut Hw) -> Result<(), Stop> {
-    hw.print(Uart::Console, b"DIAG ]]> </testcase> &lt; \x1b[2J\x1b[31m \x00 \xff\xfe\xc3\x28 \r\n")?;
-    hw.print(Uart::Console, &[b'x'; 600])?;
-    hw.print(Uart::Console, b"\r\n")
 }

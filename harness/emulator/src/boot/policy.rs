@@ -12,11 +12,17 @@ fn compare(hw: &Hw, a: Version, b: Version) -> Ordering {
         return a.to_string().cmp(&b.to_string());
     }
     if hw.defect(Defect::VersionWraps) {
-        // Packed into one word without room for large fields: a revision of 256 counts as the next minor version.
-        let packed = |v: Version| (u32::from(v.major) << 24).wrapping_add(u32::from(v.minor) << 16).wrapping_add(u32::from(v.revision) << 8);
-        return packed(a).wrapping_add(a.build).cmp(&packed(b).wrapping_add(b.build));
+        // The revision is kept in one byte: 256 counts as 0.
+        let stored = |v: Version| Version { revision: v.revision & 0xFF, ..v };
+        return stored(a).cmp(&stored(b));
     }
     a.cmp(&b)
+}
+
+fn below_counter(hw: &Hw, status: &Status, image: &ImageInfo) -> bool {
+    // An image whose TLVs were never found says nothing about its counter.
+    let unknown = hw.defect(Defect::LengthTrusted) && image.hash == [0; 32];
+    image.counter < status.counter && !unknown
 }
 
 /// Whether a verified image may take the place of the running one.
@@ -34,16 +40,17 @@ pub(super) fn may_replace(hw: &Hw, status: &Status, new: &ImageInfo, mark: Mark)
     if order == Ordering::Less {
         return Err(Reject::Version);
     }
-    if new.counter < status.counter { Err(Reject::Counter) } else { Ok(()) }
+    if below_counter(hw, status, new) { Err(Reject::Counter) } else { Ok(()) }
 }
 
 /// Whether the verified image in the running slot may start.
 pub(super) fn may_start(hw: &Hw, status: &Status, image: &ImageInfo) -> Result<(), Reject> {
-    if hw.defect(Defect::BootOldSignedOk) {
+    // A device that installs old images also starts them.
+    if [Defect::BootOldSignedOk, Defect::DowngradeOk, Defect::SmpDowngrade].into_iter().any(|d| hw.defect(d)) {
         return Ok(());
     }
-    if image.counter < status.counter {
+    if below_counter(hw, status, image) {
         return Err(Reject::Counter);
     }
-    if image.version < status.floor { Err(Reject::Version) } else { Ok(()) }
+    if compare(hw, image.version, status.floor) == Ordering::Less { Err(Reject::Version) } else { Ok(()) }
 }

@@ -3,9 +3,10 @@
 //! Faults that it must survive: any content of its two sectors; a record or an erase that tore, reads differently next time, or cannot be read.
 //!
 //! A record is one cell, followed by a seal, another cell. A cell is trusted to be stable only if something was begun after it: a seal that is there, in
-//! whatever state, says that its record was written whole. A last record without seal may have torn and may read otherwise next time, so it is written
-//! once more before anything is done because of it. Inside a sector the later record counts; between sectors the higher sequence number, which skips
-//! one over records that cannot be read now and perhaps can tomorrow.
+//! whatever state, says that its record was written whole. A last record without seal may have torn and may read otherwise next time, so before anything
+//! is done because of it, it is programmed once more with the same bits, which makes weak cells sound, and sealed. A record that tore is programmed over
+//! where the medium allows that, and left behind where not. Inside a sector the later record counts; between sectors the higher sequence number.
+//! All this comes to the same flash content however often it is interrupted.
 
 use super::image::{ImageInfo, Version, describe};
 use super::{Mark, SlotState};
@@ -58,9 +59,12 @@ pub(super) struct Found {
     pub(super) status: Status,
     seq: u32,
     sector: u32,
+    /// Pair of the record that counts.
+    at: u32,
     next: u32,
     /// Whether a record was there at all.
     pub(super) recorded: bool,
+    /// Whether the record is known to be stable.
     sealed: bool,
 }
 
@@ -174,32 +178,38 @@ impl Status {
     }
 }
 
+fn blank(cell: &[u8]) -> bool {
+    cell.iter().all(|b| *b == 0xFF)
+}
+
 /// What one sector holds.
 fn scan(hw: &Hw, sector: u32) -> Found {
-    let mut found = Found { status: Status::fresh(), seq: 0, sector, next: 0, recorded: false, sealed: true };
+    let mut found = Found { status: Status::fresh(), seq: 0, sector, at: 0, next: 0, recorded: false, sealed: true };
     let lenient = hw.defect(Defect::SwapMagicNonatomic);
     let mut page = [0; PAGE as usize];
     for at in (0..SECTOR).step_by(PAGE as usize) {
-        let whole = hw.read(sector + at, &mut page).is_ok();
-        if whole && page.iter().all(|b| *b == 0xFF) {
+        if hw.read(sector + at, &mut page).is_ok() && blank(&page) {
             continue;
         }
-        for cell in (0..PAGE).step_by(CELL as usize) {
-            let mut c: Cell = [0; CELL as usize];
-            let readable = hw.read(sector + at + cell, &mut c).is_ok();
-            if readable && c.iter().all(|b| *b == 0xFF) {
+        for pair in at / PAIR..(at + PAGE) / PAIR {
+            let (mut record, mut seal): (Cell, Cell) = ([0; CELL as usize], [0; CELL as usize]);
+            let readable = hw.read(sector + pair * PAIR, &mut record).is_ok();
+            let seal_readable = hw.read(sector + pair * PAIR + CELL, &mut seal).is_ok();
+            let begun = !(readable && blank(&record));
+            let unsealed = seal_readable && blank(&seal);
+            if !begun && unsealed {
                 continue;
             }
-            let pair = (at + cell) / PAIR;
-            if pair >= found.next {
-                // Something was begun after the record that counted so far.
-                found.sealed = true;
-                found.next = pair + 1;
+            found.next = pair + 1;
+            if readable && let Some((status, seq)) = Status::decode(&record, lenient) {
+                (found.status, found.seq, found.recorded, found.at) = (status, seq, true, pair);
+                found.sealed = !seal_readable || seal == SEAL;
+                continue;
             }
-            if cell % PAIR != 0 {
-                found.sealed = true;
-            } else if readable && let Some((status, seq)) = Status::decode(&c, lenient) {
-                (found.status, found.seq, found.recorded, found.sealed) = (status, seq, true, false);
+            // Something was begun after the record that counts: so that one is stable.
+            found.sealed = true;
+            if readable && unsealed && hw.rewritable() {
+                found.next = pair;
             }
         }
     }
@@ -209,7 +219,19 @@ fn scan(hw: &Hw, sector: u32) -> Found {
 impl Found {
     /// Makes sure that what was read will read the same next time.
     pub(super) fn establish(&mut self, hw: &mut Hw) -> Result<(), Stop> {
-        if self.recorded && !self.sealed { self.write(hw) } else { Ok(()) }
+        if !self.recorded || self.sealed {
+            return Ok(());
+        }
+        let at = self.sector + self.at * PAIR;
+        // Parts that take one write a word have no weak cells: there the record reads well because it is whole.
+        if hw.rewritable() {
+            hw.flush()?;
+            hw.write(at, &self.status.encode(self.seq))?;
+        }
+        hw.flush()?;
+        hw.write(at + CELL, &SEAL)?;
+        self.sealed = true;
+        hw.flush()
     }
     /// Writes the state as a new record.
     pub(super) fn write(&mut self, hw: &mut Hw) -> Result<(), Stop> {
@@ -223,6 +245,7 @@ impl Found {
                 hw.erase(self.sector)?;
             }
             let at = self.sector + self.next * PAIR;
+            self.at = self.next;
             self.next += 1;
             let whole = if hw.defect(Defect::SwapMagicNonatomic) {
                 let (first, second) = record.split_at(CELL as usize / 2);

@@ -90,7 +90,9 @@ fn carry_on(hw: &mut Hw, found: &mut Found, mut p: Progress, resumed: bool) -> R
         found.status.swap = Some(p);
         found.write(hw)?;
     }
-    hw.ram().loader_step = None;
+    if !hw.defect(Defect::LoaderStatic) {
+        hw.ram().loader_step = None;
+    }
     finish(hw, found, p.purpose, resumed)
 }
 

@@ -85,6 +85,9 @@ impl Medium {
     pub(crate) fn has_cache(self) -> bool {
         self == Medium::WriteBack
     }
+    pub(crate) fn rewritable(self) -> bool {
+        matches!(self, Medium::Ideal | Medium::SpiNor | Medium::UnstableBits | Medium::WriteBack)
+    }
     /// Bytes that share one memory of having been written; 0 where cells remember nothing.
     fn unit(self) -> u32 {
         match self {
