@@ -29,7 +29,9 @@ use proofbench_channel::{Cancel, Console, CrashSpace, Fixture, Moment, Power, Re
 use proofbench_model::bind::{Credential, DeviceBind};
 use proofbench_model::dossier::{Dossier, Row};
 use proofbench_model::{CheckId, EvidenceId, Observation, UnitId};
-use proofbench_rig::{Channels, Permissions};
+use proofbench_model::journal::Event;
+use proofbench_rig::safe::Parts;
+use proofbench_rig::{Channels, Permissions, SafeState};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -110,9 +112,11 @@ pub struct Bench {
     credential: Option<Credential>,
     /// Boot count at which the present session began; none if nobody is logged in.
     session: Option<u64>,
-    last_id: Option<String>,
+    last_boot: Option<Boot>,
     budget_end: Moment,
     clipped: Cell<bool>,
+    /// Preamble and postamble finish although somebody asked to stop.
+    shielded: bool,
     current: Option<Current>,
 }
 
@@ -145,9 +149,10 @@ impl Bench {
             trips_allowed: false,
             credential,
             session: None,
-            last_id: None,
+            last_boot: None,
             budget_end: Moment(u64::MAX),
             clipped: Cell::new(false),
+            shielded: false,
             current: None,
         })
     }
@@ -188,7 +193,7 @@ impl Bench {
     /// An error if the check must not go on: somebody asked to stop, the budget is used up, the journal cannot be written.
     /// Checks with long loops of their own call it once a turn.
     pub fn checkpoint(&self) -> Result<(), Trouble> {
-        if self.stop.soft.is_cancelled() {
+        if self.stop.hard.is_cancelled() || (self.stop.soft.is_cancelled() && !self.shielded) {
             return Err(Trouble::Cancelled);
         }
         if self.now() >= self.budget_end {
@@ -392,20 +397,35 @@ impl Bench {
         self.current.take()
     }
 
-    pub(crate) fn current_mut(&mut self) -> Option<&mut Current> {
-        self.current.as_mut()
+    /// Preamble and postamble are finished although somebody asked to stop once; a second request ends them too.
+    pub(crate) fn shield(&mut self, on: bool) {
+        self.shielded = on;
     }
 
-    pub(crate) fn core(&self) -> &Shared {
-        &self.core
+    pub(crate) fn event(&self, event: Event) {
+        self.core.sink.borrow_mut().event(self.now(), event);
     }
 
-    pub(crate) fn tapped(&mut self) -> &mut Tapped {
-        &mut self.tapped
+    pub(crate) fn stopped_at_once(&self) -> bool {
+        self.stop.hard.is_cancelled()
     }
 
-    pub(crate) fn stop(&self) -> &Stop {
-        &self.stop
+    pub(crate) fn record_failed(&self) -> Option<String> {
+        self.core.sink.borrow().failed()
+    }
+
+    /// Supply off, reset and buttons released, probe detached. Bounded in time; nothing cancels it.
+    pub(crate) fn make_safe(&mut self) -> SafeState {
+        self.session = None;
+        let core = self.core.clone();
+        let held = core.held.borrow().clone();
+        let parts = Parts {
+            power: self.tapped.power.as_deref_mut(),
+            reset: self.tapped.reset.as_deref_mut(),
+            fixture: self.tapped.fixture.as_deref_mut().map(|f| (f, held)),
+            surveying: self.tapped.debug.as_deref_mut().filter(|_| core.surveying.get()),
+        };
+        proofbench_rig::safe::make_safe(parts, || core.now())
     }
 }
 

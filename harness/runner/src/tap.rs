@@ -26,6 +26,10 @@ pub(crate) struct Core {
     pub hush: Cell<bool>,
     /// The last thing that makes the device start again.
     pub stimulus: Cell<Option<Moment>>,
+    /// Buttons that are held.
+    pub held: RefCell<Vec<String>>,
+    /// A survey was begun and not finished.
+    pub surveying: Cell<bool>,
 }
 
 pub(crate) type Shared = Rc<Core>;
@@ -77,6 +81,8 @@ pub(crate) fn tap(channels: Channels, sink: Box<dyn Sink>) -> (Shared, Tapped) {
         counted: Cell::new(0),
         hush: Cell::new(false),
         stimulus: Cell::new(None),
+        held: RefCell::default(),
+        surveying: Cell::new(false),
     });
     macro_rules! wrap {
         ($channel:expr, $trait:ident) => {
@@ -200,10 +206,12 @@ impl DebugPort for Tap<dyn DebugPort> {
         if job.attach == proofbench_channel::debug::Attach::UnderReset {
             self.core.restarting();
         }
+        self.core.surveying.set(true);
         self.inner.begin(job, wait)
     }
     fn finish(&mut self, wait: &Wait) -> Result<Survey, ChannelError> {
         let survey = self.inner.finish(wait);
+        self.core.surveying.set(false);
         self.core.outcome("debug", &survey, |s| serde_json::to_string(s).unwrap_or_default());
         survey
     }
@@ -220,6 +228,12 @@ impl DebugPort for Tap<dyn DebugPort> {
 impl Fixture for Tap<dyn Fixture> {
     fn button(&mut self, name: &str, pressed: bool, wait: &Wait) -> Result<(), ChannelError> {
         self.core.asked("fixture", &format!("{} {name}", if pressed { "press" } else { "release" }));
+        let mut held = self.core.held.borrow_mut();
+        held.retain(|h| h != name);
+        if pressed {
+            held.push(name.to_owned());
+        }
+        drop(held);
         self.inner.button(name, pressed, wait)
     }
     fn led(&mut self, wait: &Wait) -> Result<Led, ChannelError> {

@@ -4,7 +4,8 @@ use super::{ADAPTER, Bench};
 use crate::check::Capability;
 use crate::trouble::Trouble;
 use crate::watch::BootSeen;
-use proofbench_channel::{ErrorKind, Millivolts, Moment, PowerAsk};
+use proofbench_channel::{Answer, ErrorKind, Millivolts, Moment, PowerAsk};
+use proofbench_model::bind::Action;
 use std::time::Duration;
 
 /// A rail that is metered counts as off below this: under it no part we know keeps its RAM or runs.
@@ -128,22 +129,21 @@ impl Bench {
             (Some(bind), Some(word)) => Some(*word == bind.lost),
             _ => None,
         };
-        if !seen.id.is_empty() {
-            self.last_id = Some(seen.id.clone());
-        }
         self.core.stimulus.set(None);
-        Boot { id: seen.id, cause: seen.cause, ram_lost, log: seen.log, took: ready.since(begun), boots: seen.boots }
+        let boot = Boot { id: seen.id, cause: seen.cause, ram_lost, log: seen.log, took: ready.since(begun), boots: seen.boots };
+        self.last_boot = Some(boot.clone());
+        boot
     }
 
     /// Id of the last boot that ended ready.
     pub fn last_boot_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
+        self.last_boot.as_ref().map(|b| b.id.as_str()).filter(|id| !id.is_empty())
     }
 
     /// Cuts the supply and brings it back, with witnesses: the rail where it is metered, a boot id never seen before, the cause power-on, RAM lost where
     /// the device tells. [`Trouble::NoOpportunity`] if power did not go; [`Trouble::Unreachable`] if the device did not come back.
     pub fn power_cycle(&mut self) -> Result<Boot, Trouble> {
-        let before = self.last_id.clone();
+        let before = self.last_boot_id().map(str::to_owned);
         self.power_off()?;
         self.power_on()?;
         let within = Duration::from_millis(self.bind().recovery_within_ms);
@@ -192,39 +192,30 @@ impl Bench {
 
     /// Restarts the device by its own means: the act `reboot` of the dossier, else the update path's restart.
     pub fn reboot(&mut self) -> Result<Boot, Trouble> {
-        let within = Duration::from_millis(self.bind().recovery_within_ms);
-        self.session_kept_for_restart();
-        if let Some(action) = self.bind().act.get("reboot").cloned() {
-            // A binding that says `restarts` has waited already; the boot is taken from here, so it is asked not to.
-            let action = without_restart(action);
-            let did = self.perform_restarting(&action)?;
+        if let Some(mut action) = self.bind().act.get("reboot").cloned() {
+            restarting(&mut action);
+            let did = self.perform(&action, &[])?;
             if !did.is_done() {
                 return Err(Trouble::Precondition(format!("the device did not do `reboot`: {did:?}")));
             }
-        } else if self.has(Capability::UpdatePath) {
-            let wait = self.wait(ADAPTER);
-            self.drain_now()?;
-            self.watch.mark();
-            if self.update()?.restart(&wait)? != proofbench_channel::Answer::Accepted(()) {
-                return Err(Trouble::Precondition("the device did not take the restart request".to_owned()));
-            }
-        } else {
+            return self.last_boot.clone().ok_or_else(|| Trouble::IxitAmbiguous("[bind.act] reboot is carried out by a program or a person".to_owned()));
+        }
+        if !self.has(Capability::UpdatePath) {
             return Err(Trouble::IxitMissing("[bind.act] reboot of device.toml".to_owned()));
         }
-        let boot = self.wait_ready(within)?;
-        self.session = None;
-        Ok(boot)
-    }
-
-    fn session_kept_for_restart(&mut self) {
-        self.core.stimulus.set(None);
-    }
-
-    fn perform_restarting(&mut self, action: &proofbench_model::bind::Action) -> Result<super::Did, Trouble> {
+        self.drain_now()?;
         self.watch.mark();
-        let did = self.perform(action, &[])?;
-        // The restart began no earlier than the request: ready lines that the watch saw since `mark` belong to it.
-        Ok(did)
+        self.session = None;
+        let wait = self.wait(ADAPTER);
+        if self.update()?.restart(&wait)? != Answer::Accepted(()) {
+            return Err(Trouble::Precondition("the device did not take the restart request".to_owned()));
+        }
+        self.wait_ready(Duration::from_millis(self.bind().recovery_within_ms))
+    }
+
+    /// The last boot that ended ready, whichever call waited for it.
+    pub fn last_boot(&self) -> Option<&Boot> {
+        self.last_boot.as_ref()
     }
 
     /// Pulses the reset line, or the probe's where the rig has no line of its own, and waits until the device is ready.
@@ -248,13 +239,11 @@ impl Bench {
     }
 }
 
-fn without_restart(mut action: proofbench_model::bind::Action) -> proofbench_model::bind::Action {
-    use proofbench_model::bind::Action;
-    match &mut action {
-        Action::Console(a) => a.restarts = false,
-        Action::Smp(a) => a.restarts = false,
-        Action::Button(a) => a.restarts = false,
+fn restarting(action: &mut Action) {
+    match action {
+        Action::Console(a) => a.restarts = true,
+        Action::Smp(a) => a.restarts = true,
+        Action::Button(a) => a.restarts = true,
         Action::Command(_) | Action::Operator(_) => {}
     }
-    action
 }

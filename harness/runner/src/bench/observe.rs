@@ -30,7 +30,7 @@ impl Bench {
     /// Keeps bytes as evidence; observations of this check that follow point to them.
     pub fn evidence(&mut self, name: &str, bytes: &[u8]) -> EvidenceId {
         let check = self.current.as_ref().map(|c| &c.id);
-        let id = self.core.sink.borrow_mut().evidence(check, name, bytes);
+        let id = self.core.sink.borrow_mut().evidence(self.core.now(), check, name, bytes);
         if let Some(current) = &mut self.current
             && !current.evidence.contains(&id)
         {
@@ -46,7 +46,7 @@ impl Bench {
     pub fn transcript(&mut self) -> EvidenceId {
         let text = self.core.transcript.borrow().text();
         let check = self.current.as_ref().map(|c| &c.id);
-        self.core.sink.borrow_mut().evidence(check, "transcript.txt", text.as_bytes())
+        self.core.sink.borrow_mut().evidence(self.core.now(), check, "transcript.txt", text.as_bytes())
     }
 
     /// The transcript as text, for messages.
