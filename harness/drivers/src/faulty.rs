@@ -60,6 +60,11 @@ pub fn apply(mut channels: Channels, faults: &[String], seed: u64) -> Result<Cha
     Ok(channels)
 }
 
+/// What a broken channel does not do takes no time, but it is still done on a bench that somebody may stop.
+fn not_cancelled(wait: &Wait) -> Result<(), ChannelError> {
+    if wait.cancel.is_cancelled() { Err(ChannelError::new(ErrorKind::Cancelled, "use a channel")) } else { Ok(()) }
+}
+
 /// One clock in several hands.
 #[derive(Clone)]
 struct SharedClock(Rc<RefCell<Box<dyn Clock>>>);

@@ -3,4 +3,5 @@
 
 mod bench;
 mod conformance;
+mod stock_client;
 mod wires;

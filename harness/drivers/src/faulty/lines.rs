@@ -1,5 +1,6 @@
 //! Faults of byte streams.
 
+use super::not_cancelled;
 use proofbench_channel::{ChannelError, Console, ConsoleRead, Wait};
 
 /// A console whose wires are cut: waiting takes its time, nothing arrives, writes go nowhere.
@@ -28,12 +29,12 @@ impl Console for DeadConsole {
         }
     }
 
-    fn write(&mut self, _: &[u8], _: &Wait) -> Result<(), ChannelError> {
-        Ok(())
+    fn write(&mut self, _: &[u8], wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)
     }
 
-    fn send_break(&mut self, _: &Wait) -> Result<(), ChannelError> {
-        Ok(())
+    fn send_break(&mut self, wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)
     }
 
     /// As the bench believes: a broken channel does not say so.

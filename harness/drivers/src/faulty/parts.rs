@@ -1,5 +1,6 @@
 //! Faults of the other channels. Each describes itself as the channel it spoils: a broken rig does not know that it is broken.
 
+use super::not_cancelled;
 use proofbench_channel::debug::{DebugPort, Said, Survey, SurveyJob};
 use proofbench_channel::{
     Answer, ChannelError, Chunk, Clock, ErrorKind, ImageState, Millivolts, Power, PowerAsk, PowerSeen, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
@@ -23,6 +24,7 @@ impl StuckPower {
 
 impl Power for StuckPower {
     fn set(&mut self, ask: PowerAsk, wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)?;
         if !self.welded {
             self.inner.set(ask, wait)?;
             self.welded = ask == PowerAsk::On;
@@ -43,8 +45,8 @@ impl Power for StuckPower {
         self.inner.off_min()
     }
 
-    fn dip(&mut self, _: Millivolts, _: Duration, _: &Wait) -> Result<(), ChannelError> {
-        Ok(())
+    fn dip(&mut self, _: Millivolts, _: Duration, wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)
     }
 
     fn describe(&self) -> String {
@@ -66,7 +68,8 @@ impl SilentProbe {
 }
 
 impl DebugPort for SilentProbe {
-    fn begin(&mut self, job: &SurveyJob, _: &Wait) -> Result<(), ChannelError> {
+    fn begin(&mut self, job: &SurveyJob, wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)?;
         self.job = Some(job.clone());
         Ok(())
     }
@@ -86,8 +89,8 @@ impl DebugPort for SilentProbe {
         })
     }
 
-    fn pulse_reset(&mut self, _: &Wait) -> Result<(), ChannelError> {
-        Ok(())
+    fn pulse_reset(&mut self, wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)
     }
 
     fn describe(&self) -> String {
@@ -118,8 +121,8 @@ impl Storage for LyingStorage {
         Ok(())
     }
 
-    fn write(&mut self, _: u64, _: &[u8], _: &Wait) -> Result<(), ChannelError> {
-        Ok(())
+    fn write(&mut self, _: u64, _: &[u8], wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)
     }
 
     fn describe(&self) -> String {
