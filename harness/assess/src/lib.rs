@@ -120,7 +120,7 @@ pub fn assess(catalogue: &Catalogue, dossier: &Dossier, records: &Records, optio
     let contradictions = ics::contradictions(catalogue, dossier, records, options.method);
     let ixit_findings = ixit::completeness(catalogue, dossier);
     let units = rollup::units(catalogue, dossier, records);
-    let cases = rollup::cases(catalogue, &units, &ixit_findings);
+    let cases = rollup::cases(catalogue, dossier, &units, &ixit_findings);
     let groups = rollup::groups(catalogue, dossier, records, &units, &cases);
     let skipped = units.iter().any(|u| u.state == UnitState::NotSelected);
     let claim = if skipped { Claim::None } else { records.claim };

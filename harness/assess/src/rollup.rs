@@ -149,7 +149,7 @@ fn unit(catalogue: &Catalogue, dossier: &Dossier, records: &Records, case: &Case
         }
         return result(UnitState::NotYetRun, instances);
     }
-    let outcome = if one_row_is_enough(&unit.case) { best_row(&instances) } else { worst(&instances) };
+    let outcome = if one_row_is_enough(&unit.case) { best(per_row(&instances, &mechanisms(dossier))) } else { worst(&instances) };
     result(UnitState::Due(outcome), instances)
 }
 
@@ -162,28 +162,32 @@ fn one_row_is_enough(case: &CaseId) -> bool {
     matches!(case.as_str(), "5.3-2-1" | "5.3-2-2")
 }
 
-/// The outcome per row, with what was said of the unit as a whole counted on every row and kept under no row.
-fn per_row<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> BTreeMap<Option<RowId>, Outcome> {
-    let (whole, rows): (Vec<&Instance>, Vec<&Instance>) = instances.into_iter().partition(|i| i.row.is_none());
+/// The rows of 7-UpdMech: what one-is-enough is asked of.
+fn mechanisms(dossier: &Dossier) -> Vec<RowId> {
+    dossier.ixit.rows(7).iter().map(|r| r.id.clone()).collect()
+}
+
+/// The outcome on each of these rows. What was said of the unit as a whole, or of a row that is none of these, counts on every one of them.
+///
+/// All declared rows are looked at, also those that nobody judged: otherwise judging one more could turn a FAIL into something better.
+fn per_row<'a>(instances: impl IntoIterator<Item = &'a Instance>, rows: &[RowId]) -> Vec<Outcome> {
+    let on_row = |i: &&Instance| i.row.as_ref().is_some_and(|r| rows.contains(r));
+    let (rowed, whole): (Vec<&Instance>, Vec<&Instance>) = instances.into_iter().partition(on_row);
     let base = worst(whole.iter().copied());
-    let mut out: BTreeMap<Option<RowId>, Outcome> = BTreeMap::new();
-    for i in rows {
-        let outcome = out.entry(i.row.clone()).or_insert(base);
-        *outcome = instance::worse(*outcome, i.outcome);
+    if rows.is_empty() {
+        return if whole.is_empty() { vec![Outcome::Unresolved(Reason::HumanPending)] } else { vec![base] };
     }
-    if !whole.is_empty() {
-        out.insert(None, base);
-    }
-    out
+    let outcome = |row: &RowId| {
+        let here: Vec<&Instance> = rowed.iter().copied().filter(|i| i.row.as_ref() == Some(row)).collect();
+        if here.is_empty() && whole.is_empty() {
+            return Outcome::Unresolved(Reason::HumanPending);
+        }
+        instance::worse(base, worst(here))
+    };
+    rows.iter().map(outcome).collect()
 }
 
-/// The outcome of the row that fares best: SATISFIED, then UNRESOLVED, then VIOLATED.
-fn best_row<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Outcome {
-    let mut outcomes = per_row(instances);
-    let whole = outcomes.remove(&None);
-    if outcomes.is_empty() { best(whole) } else { best(outcomes.into_values()) }
-}
-
+/// The better of outcomes: SATISFIED, then UNRESOLVED, then VIOLATED.
 fn best(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
     let better = |a: Outcome, b: Outcome| if instance::worse(a, b) == a { b } else { a };
     outcomes.into_iter().reduce(better).unwrap_or(Outcome::Unresolved(Reason::HumanPending))
@@ -233,7 +237,8 @@ fn vacuous(catalogue: &Catalogue, dossier: &Dossier, case: &Case, unit: &UnitId)
     })
 }
 
-pub(crate) fn cases(catalogue: &Catalogue, units: &[UnitResult], ixit: &[IxitFinding]) -> Vec<CaseResult> {
+pub(crate) fn cases(catalogue: &Catalogue, dossier: &Dossier, units: &[UnitResult], ixit: &[IxitFinding]) -> Vec<CaseResult> {
+    let mechanisms = mechanisms(dossier);
     let mut of_case: BTreeMap<&CaseId, Vec<&UnitResult>> = BTreeMap::new();
     for unit in units {
         of_case.entry(&unit.unit.case).or_default().push(unit);
@@ -248,7 +253,7 @@ pub(crate) fn cases(catalogue: &Catalogue, units: &[UnitResult], ixit: &[IxitFin
         .map(|case| {
             let units = of_case.get(&case.id).map(Vec::as_slice).unwrap_or_default();
             let ixit_missing = missing_for(case);
-            let mut verdict = case_verdict(&case.id, units);
+            let mut verdict = case_verdict(&case.id, units, &mechanisms);
             if verdict == Some(Verdict::Pass) && !ixit_missing.is_empty() {
                 verdict = Some(Verdict::Inconclusive);
             }
@@ -257,12 +262,13 @@ pub(crate) fn cases(catalogue: &Catalogue, units: &[UnitResult], ixit: &[IxitFin
         .collect()
 }
 
-fn case_verdict(case: &CaseId, units: &[&UnitResult]) -> Option<Verdict> {
+fn case_verdict(case: &CaseId, units: &[&UnitResult], mechanisms: &[RowId]) -> Option<Verdict> {
     let due: Vec<Outcome> = units.iter().filter_map(|u| u.outcome()).collect();
     if due.is_empty() {
         return None;
     }
-    let outcome = if one_row_is_enough(case) { best_common_row(units) } else { due.into_iter().fold(Outcome::Satisfied, instance::worse) };
+    let outcome =
+        if one_row_is_enough(case) { best_common_row(units, mechanisms) } else { due.into_iter().fold(Outcome::Satisfied, instance::worse) };
     match outcome {
         Outcome::Violated => Some(Verdict::Fail),
         Outcome::Unresolved(_) => Some(Verdict::Inconclusive),
@@ -273,17 +279,10 @@ fn case_verdict(case: &CaseId, units: &[&UnitResult]) -> Option<Verdict> {
 }
 
 /// One mechanism must withstand everything: the row that fares best over *all* units, not the best row of each.
-fn best_common_row(units: &[&UnitResult]) -> Outcome {
-    let due: Vec<&&UnitResult> = units.iter().filter(|u| u.outcome().is_some()).collect();
-    let tables: Vec<BTreeMap<Option<RowId>, Outcome>> = due.iter().map(|u| per_row(&u.instances)).collect();
-    let rows: BTreeSet<&Option<RowId>> = tables.iter().flat_map(BTreeMap::keys).filter(|r| r.is_some()).collect();
-    let on_row = |row: &Option<RowId>| {
-        tables
-            .iter()
-            .map(|t| t.get(row).or_else(|| t.get(&None)).copied().unwrap_or(Outcome::Unresolved(Reason::HumanPending)))
-            .fold(Outcome::Satisfied, instance::worse)
-    };
-    if rows.is_empty() { on_row(&None) } else { best(rows.into_iter().map(on_row)) }
+fn best_common_row(units: &[&UnitResult], rows: &[RowId]) -> Outcome {
+    let due = units.iter().filter(|u| u.outcome().is_some());
+    let over_units = due.map(|u| per_row(&u.instances, rows)).reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| instance::worse(a, b)).collect());
+    best(over_units.unwrap_or_default())
 }
 
 pub(crate) fn groups(catalogue: &Catalogue, dossier: &Dossier, records: &Records, units: &[UnitResult], cases: &[CaseResult]) -> Vec<GroupResult> {

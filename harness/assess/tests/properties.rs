@@ -8,6 +8,7 @@ use proofbench_assess::{Assessment, Records};
 use proofbench_model::dossier::Support;
 use proofbench_model::{Claim, Observation, Outcome, Reason, Verdict};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Units in which the rules differ: rows or none, reference units and what they refer to, the one-is-enough case, units not claimed.
 const UNITS: [&str; 10] =
@@ -79,7 +80,7 @@ fn never_better(before: &Assessment, after: &Assessment) -> Result<(), TestCaseE
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn adding_a_violation_never_improves_anything(world in world(), more in observation(Just(Outcome::Violated))) {

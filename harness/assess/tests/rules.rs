@@ -289,6 +289,16 @@ fn one_mechanism_is_enough_for_5_3_2_and_every_one_is_asked_by_5_3_1(
 }
 
 #[test]
+fn a_mechanism_that_nobody_tried_keeps_the_other_ones_failure_open_and_cannot_be_used_to_lift_one() {
+    let mut world = two_update_mechanisms([Violated; 2], [Violated; 2]);
+    world.records.observations.retain(|o| o.row != Some(row_id("7/UpdMech-2")));
+    assert_eq!(world.assess().case(&case("5.3-2-2")).unwrap().verdict, Some(Inconclusive));
+    // A violation on a row that is no declared mechanism is one of the unit as a whole.
+    world.records.observations.push(observe("other/check", "5.3-2-2 b", Some("7/UpdMech-9"), Violated, 1));
+    assert_eq!(world.assess().case(&case("5.3-2-2")).unwrap().verdict, Some(Fail));
+}
+
+#[test]
 fn what_is_said_of_the_unit_as_a_whole_counts_on_every_mechanism() {
     let mut world = two_update_mechanisms([Satisfied; 2], [Satisfied; 2]);
     world.records.observations.push(observe("other/check", "5.3-2-2 b", None, Violated, 1));

@@ -1,4 +1,5 @@
 //! The catalogue is the whole standard: counts, statuses, references.
+#![allow(clippy::unwrap_used)]
 
 use proofbench_model::catalogue::{Catalogue, Kind, Obligation};
 use proofbench_model::{Method, ProvisionId, UnitId};

@@ -1,4 +1,5 @@
 //! Every mistake in a dossier is told with its file, line, column, the value found and what would be valid.
+#![allow(clippy::unwrap_used)]
 
 use proofbench_model::dossier::{Dossier, DossierError, DossierFiles, NamedText};
 use rstest::rstest;

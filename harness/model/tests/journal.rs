@@ -1,4 +1,5 @@
 //! The chain of a journal: every way of tampering shows, a torn last line does not hide what came before.
+#![allow(clippy::unwrap_used)]
 
 use proofbench_model::journal::{BadJournal, Chain, Event, GENESIS, Header, Journal, sha256_hex};
 use proofbench_model::{Claim, EvidenceId, Observation, Outcome, Reason};

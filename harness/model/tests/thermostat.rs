@@ -1,4 +1,5 @@
 //! The dossier of the emulated thermostat is one that our own reader accepts.
+#![allow(clippy::unwrap_used)]
 
 use proofbench_model::dossier::{Dossier, DossierFiles, NamedText};
 

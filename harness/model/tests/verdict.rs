@@ -1,4 +1,5 @@
 //! Precedence of verdicts, spelling of ids.
+#![allow(clippy::unwrap_used)]
 
 use proofbench_model::{CaseId, CheckId, ProvisionId, RowId, UnitId, Verdict};
 use rstest::rstest;
