@@ -1,5 +1,7 @@
 //! The console: start, login, shell, what is remembered.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
 mod bench;
 
 use bench::{Dut, LABEL, MS};

@@ -150,9 +150,7 @@ impl Thermostat {
             ("count", "inc") => format!("count={}", self.stores.count_up(hw)?),
             ("confirm", "") => {
                 if hw.defect(Defect::ReportBeforeCommit) {
-                    // control report-before-commit: the answer is out before anything is in flash.
-                    hw.println(Uart::Console, "OK")?;
-                    hw.drain(Uart::Console)?;
+                    self.report_early(hw)?;
                     return update::confirm(hw, &mut self.info);
                 }
                 update::confirm(hw, &mut self.info)?;
@@ -216,13 +214,18 @@ impl Thermostat {
             }));
         };
         if hw.defect(Defect::ReportBeforeCommit) {
-            // control report-before-commit: the answer is out before anything is in flash.
-            hw.println(Uart::Console, "OK")?;
-            hw.drain(Uart::Console)?;
+            self.report_early(hw)?;
             self.stores.set(hw, s, value)?;
             return Ok(None);
         }
         Ok(Some(told(self.stores.set(hw, s, value)?)))
+    }
+
+    /// Control report-before-commit: the answer is out, and the write waits for a quiet moment.
+    fn report_early(&self, hw: &mut Hw) -> Result<(), Stop> {
+        hw.println(Uart::Console, "OK")?;
+        hw.drain(Uart::Console)?;
+        hw.delay(100 * MS)
     }
 
     fn reset_from_console(&mut self, hw: &mut Hw) -> Result<(), Stop> {

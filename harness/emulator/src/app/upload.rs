@@ -132,7 +132,7 @@ impl Upload {
             if at >= crate::layout::SIZE {
                 return Ok(Err(code::WRITE_FAILED));
             }
-            if at % SECTOR == 0 && at >= SLOT1.end() {
+            if at.is_multiple_of(SECTOR) && at >= SLOT1.end() {
                 hw.erase(at)?;
             }
             if !program(hw, at, page)? {

@@ -1,6 +1,6 @@
 //! A bench around the device for the application's tests: dialogues on the console, an SMP client of our own, a flash reader.
 
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses its part; a test that cannot go on fails
 
 use proofbench_channel::{Cancel, Moment, Wait};
 use proofbench_emulator::app::smp::frame::{Receiver, encode};
