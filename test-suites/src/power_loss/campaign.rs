@@ -4,11 +4,11 @@
 //! are the [worlds](super::oracle::World) that a disturbed run may end in.
 
 use super::content::Content;
-use super::explore::{BootEnd, Explored, Facts, Finding, Judged, Limits, Located, Root, Subject, explore};
+use super::explore::{BootEnd, Explored, Facts, Finding, Judged, Limits, Located, Root, Subject, draw, explore};
 use super::observe::Watchlist;
 use super::oracle::{Key, Seen, Story, World};
 use super::stimulus::{Image, Step, Stimulus};
-use super::trace::Cut;
+use super::trace::{Cut, Trace};
 use proofbench_channel::{CrashVisitor, StateId, Tear};
 use proofbench_model::bind::{Action, Credential};
 use proofbench_runner::bench::Boot;
@@ -36,8 +36,12 @@ pub struct Plan {
     pub credential: Option<Credential>,
     /// A newer image for the question whether an update still works.
     pub further: Option<Rc<Image>>,
-    /// The factory reset that must still work, and the credential that holds after it.
+    /// The factory reset that must still work.
     pub reset: Option<Action>,
+    /// Storage operations of the longest boot of an undisturbed run: work without bound shows against it. 0 where the rig does not see operations.
+    pub boot_ops: u32,
+    /// Stores that must still take a value after a recovery: key, step that writes it, value.
+    pub rewrite: Vec<(Key, Step, String)>,
 }
 
 /// What came of a campaign.
@@ -51,8 +55,14 @@ pub struct Outcome {
     pub ops: u32,
     /// The finding that decides, re-established by a real cut; none if there is no finding.
     pub proven: Option<Located>,
+    /// The content in which the cuts of `proven` begin, if not the plan's own: the act was disturbed once before, by this chain.
+    pub earlier: Option<Trace>,
     /// Findings that a real cut did not bring back.
     pub unproven: Vec<Located>,
+    /// Recovered images in which the act was disturbed once more.
+    pub rounds: usize,
+    /// Cuts that were also made through the power path, without rebuilding anything, and led to the same content.
+    pub crossed: usize,
 }
 
 /// Puts a content into the device and starts it; `None` if it does not come up.
@@ -136,10 +146,19 @@ pub fn recorded(bench: &mut Bench, base: &Content, stimulus: &Stimulus, count: u
 struct Device<'b, 'p> {
     bench: &'b mut Bench,
     plan: &'p Plan,
-    /// Boots and operations of an undisturbed run, against which unbounded work shows.
+    /// Storage operations of the longest undisturbed boot or act, against which work without bound shows.
     clean_ops: u32,
     last_id: Option<String>,
+    /// Updates and factory resets still to be tried: they are the dearest of the expensive oracles.
+    dear: usize,
 }
+
+/// Cuts that are also made through the power path.
+const CROSSED: u64 = 12;
+/// Recovered images that are tried for a further update and a factory reset.
+const DEAR: usize = 4;
+/// Recovered images from which the act is disturbed once more.
+const ROUNDS: usize = 8;
 
 impl Device<'_, '_> {
     /// Oracles on the boot alone.
@@ -170,15 +189,17 @@ impl Device<'_, '_> {
             object("L2", format!("{} boots until ready", boot.boots));
         }
         if ops > self.clean_ops.saturating_mul(2).saturating_add(64) {
-            object("L2", format!("{ops} storage operations until ready; the whole undisturbed act has {}", self.clean_ops));
+            object("L2", format!("{ops} storage operations until ready; the longest undisturbed boot or act has {}", self.clean_ops));
         }
         self.last_id = Some(boot.id.clone());
         findings
     }
 
     fn boot_recorded(&mut self, from: StateId) -> Result<BootEnd, Trouble> {
-        Content::State(from).put(self.bench)?;
-        self.bench.crash()?.record()?;
+        let wait = self.bench.wait(Duration::from_secs(60));
+        let crash = self.bench.crash()?; // the hot path: the device is known to be without power
+        crash.load(from, &wait)?;
+        crash.record()?;
         self.bench.power_on()?;
         let within = Duration::from_millis(self.bench.bind().recovery_within_ms);
         let boot = self.bench.try_ready(within)?;
@@ -225,6 +246,33 @@ impl Device<'_, '_> {
             Some(v) if *v == image.version => Ok(Vec::new()),
             other => stuck(&format!("version {} runs after it", other.map_or("(none)", String::as_str))),
         }
+    }
+
+    /// Each store still takes a value, and keeps it over a power cut at its acknowledgement.
+    fn further_writes(&mut self, end: &Content) -> Result<Vec<Finding>, Trouble> {
+        if self.plan.rewrite.is_empty() {
+            return Ok(Vec::new());
+        }
+        let steps = self.plan.rewrite.iter().map(|(_, step, _)| step.clone()).collect();
+        let writes = Stimulus { name: "further writes", running: true, steps, settle: SETTLE };
+        let lost = |detail: String| Ok(vec![Finding { oracle: "I4", detail }]);
+        let after = match undisturbed(self.bench, end, &writes, self.plan.rewrite.len(), false) {
+            Ok(after) => after,
+            Err(Trouble::Precondition(why) | Trouble::Unreachable(why)) => {
+                self.bench.power_off()?;
+                return lost(format!("after the recovery nothing can be written: {why}"));
+            }
+            Err(other) => return Err(other),
+        };
+        let Some(seen) = look(self.bench, &self.plan.watch, &after, &after)? else {
+            return lost("after the recovery and further writes the device does not come up".to_owned());
+        };
+        for (key, _, value) in &self.plan.rewrite {
+            if let Some(has) = seen.get(key).filter(|has| *has != value) {
+                return lost(format!("after the recovery {} took `{value}`, acknowledged it, and has `{has}` after a power cut", key.text()));
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn further_reset(&mut self, end: &Content, facts: Facts) -> Result<Vec<Finding>, Trouble> {
@@ -278,8 +326,12 @@ impl Subject for Device<'_, '_> {
 
     fn deep(&mut self, end: StateId, facts: Facts) -> Result<Vec<Finding>, Trouble> {
         let end = Content::State(end);
-        let mut findings = self.further_update(&end)?;
-        findings.extend(self.further_reset(&end, facts)?);
+        let mut findings = self.further_writes(&end)?;
+        if self.dear > 0 {
+            self.dear -= 1;
+            findings.extend(self.further_update(&end)?);
+            findings.extend(self.further_reset(&end, facts)?);
+        }
         Ok(findings)
     }
 
@@ -297,12 +349,61 @@ fn facts_at(plan: &Plan, acks: &[u32], at: u32) -> Facts {
     plan.after_ack.get(acked).or(plan.after_ack.last()).copied().unwrap_or_default()
 }
 
-/// Records the act, rebuilds its crash states, explores what follows, and proves the finding that decides by a real cut.
-/// With `only`, exactly this cut in the act is taken, and everything that may follow it.
+/// Records the act, rebuilds its crash states, explores what follows, and proves the finding that decides by a real cut. Where stores are written, the
+/// act is then disturbed again in some of the recovered images. With `only`, exactly this cut in the act is taken, and everything that may follow it.
 pub fn run(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) -> Result<Outcome, Trouble> {
     if let Some(credential) = &plan.credential {
         bench.set_credential(credential.clone());
     }
+    let Round { explored, ops, acks, cuts } = round(bench, plan, limits, only)?;
+    let medium = bench.crash()?.medium();
+    let mut out = Outcome { explored, medium, ops, proven: None, earlier: None, unproven: Vec::new(), rounds: 0, crossed: 0 };
+    prove(bench, plan, &acks, &mut out)?;
+    if out.proven.is_none() {
+        cross_check(bench, plan, &acks, &cuts, limits.seed, &mut out)?;
+    }
+    if plan.rewrite.is_empty() || only.is_some() || !out.explored.findings.is_empty() || limits.deep == 0 {
+        return Ok(out);
+    }
+    // Torn recoveries first: they left something behind for the next torn write to meet.
+    let mut starts = out.explored.recovered.clone();
+    starts.sort_by_key(|r| r.trace.0.iter().all(|c| c.tear.is_clean()));
+    for start in starts.into_iter().take(ROUNDS) {
+        let again = Plan {
+            base: Content::State(start.state),
+            story: Story { worlds: Vec::new(), genuine: plan.story.genuine.clone() },
+            after_ack: vec![0],
+            further: None,
+            reset: None,
+            ..plan.clone()
+        };
+        let small = Limits { images: 200, judgements: 100, twice_torn: 0, deep: 24, stop_at: 2, ..limits };
+        let Round { explored, acks, .. } = round(bench, &again, small, None)?;
+        out.rounds += 1;
+        if explored.findings.is_empty() {
+            continue;
+        }
+        // The way to the second round is gone again through the power path as well: its end is where the second round's proof starts.
+        let content = walk(bench, plan, &start.trace)?;
+        let mut second = Outcome { explored, ..out.clone() };
+        prove(bench, &Plan { base: content, ..again }, &acks, &mut second)?;
+        return Ok(Outcome { earlier: Some(start.trace), ..second });
+    }
+    Ok(out)
+}
+
+/// One exploration from the plan's base.
+struct Round {
+    explored: Explored,
+    /// Operations of the act.
+    ops: u32,
+    /// Operations done at each acknowledgement.
+    acks: Vec<u32>,
+    /// Every cut in the act itself, with the digest of the content that was rebuilt for it.
+    cuts: Vec<(Cut, u128)>,
+}
+
+fn round(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) -> Result<Round, Trouble> {
     let steps = plan.stimulus.steps.len();
     let mut acks = Vec::with_capacity(steps);
     for count in 1..=steps {
@@ -328,30 +429,89 @@ pub fn run(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) ->
             None => "the act could not be recorded".to_owned(),
         }));
     }
-    let medium = bench.crash()?.medium();
     let keep = [plan.base.state()?];
-    let mut device = Device { bench, plan, clean_ops: ops, last_id: None };
-    let explored = explore(&mut device, &roots, &keep, limits)?;
-    let (mut proven, mut unproven) = (None, Vec::new());
-    let mut candidates: Vec<&Located> = explored.findings.iter().collect();
-    // The oracle that comes first decides; among its findings the shortest chain of cuts is the best reproducer.
+    let cuts = roots.iter().map(|r| (r.cut, r.digest)).collect();
+    let mut device = Device { bench, plan, clean_ops: ops.max(plan.boot_ops), last_id: None, dear: DEAR };
+    Ok(Round { explored: explore(&mut device, &roots, &keep, limits)?, ops, acks, cuts })
+}
+
+/// Makes some of the cuts through the power path and lets the device recover there and then, with nothing rebuilt in between: the content must be the one
+/// that was rebuilt, and whatever the device keeps outside of its storage has its chance to do harm.
+fn cross_check(bench: &mut Bench, plan: &Plan, acks: &[u32], cuts: &[(Cut, u128)], seed: u64, out: &mut Outcome) -> Result<(), Trouble> {
+    for n in 0..CROSSED {
+        let share = cuts.len() as u64;
+        let part = n * share / CROSSED..((n + 1) * share / CROSSED).max(n * share / CROSSED + 1);
+        let index = part.start + draw(seed ^ 0xc105, n) % (part.end - part.start);
+        let Some((cut, digest)) = usize::try_from(index).ok().and_then(|i| cuts.get(i)) else { continue };
+        let mut device = Device { bench, plan, clean_ops: u32::MAX / 2, last_id: None, dear: 0 };
+        device.go(&Trace(vec![*cut]), 0)?;
+        let kept = Content::keep(bench)?.state()?;
+        if bench.crash()?.digest(kept) != *digest {
+            return Err(Trouble::Harness(format!("a real cut at {cut} leaves another content than the one that was rebuilt for it")));
+        }
+        let findings = match recover_in_place(bench, plan)? {
+            None => vec![Finding { oracle: "L1", detail: "the device does not come up within its declared recovery time".to_owned() }],
+            Some(seen) => plan.story.judge(&seen, facts_at(plan, acks, cut.at)).0,
+        };
+        out.crossed += 1;
+        if let Some(finding) = findings.into_iter().next() {
+            out.proven = Some(Located { finding, trace: Trace(vec![*cut]), deep: false });
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Starts the device that just lost power, as it is, and asks everything.
+fn recover_in_place(bench: &mut Bench, plan: &Plan) -> Result<Option<Seen>, Trouble> {
+    bench.power_on()?;
+    let within = Duration::from_millis(bench.bind().recovery_within_ms);
+    if bench.try_ready(within)?.is_none() {
+        bench.power_off()?;
+        return Ok(None);
+    }
+    let held = bench.credential().cloned();
+    let mut seen = plan.watch.ask(bench)?;
+    if let Some(held) = held {
+        bench.set_credential(held);
+    }
+    bench.power_off()?;
+    let end = Content::keep(bench)?;
+    plan.watch.look_at_storage(&mut seen, |offset, into| end.read(bench, offset, into))?;
+    Ok(Some(seen))
+}
+
+/// Makes the findings that decide again through the power path, the worst oracle with the shortest chain first, until one comes back.
+fn prove(bench: &mut Bench, plan: &Plan, acks: &[u32], out: &mut Outcome) -> Result<(), Trouble> {
+    let mut candidates: Vec<Located> = out.explored.findings.clone();
     candidates.sort_by_key(|l| (super::oracle::rank(l.finding.oracle), l.trace.0.len()));
+    let mut device = Device { bench, plan, clean_ops: out.ops.max(plan.boot_ops), last_id: None, dear: DEAR };
     for located in candidates.into_iter().take(4) {
-        let facts = located.trace.0.first().map_or(0, |c| facts_at(plan, &acks, c.at));
-        if device.reproduce(located, facts)? {
-            proven = Some(located.clone());
+        let facts = located.trace.0.first().map_or(0, |c| facts_at(plan, acks, c.at));
+        device.dear = DEAR;
+        if device.reproduce(&located, facts)? {
+            out.proven = Some(located);
             break;
         }
-        unproven.push(located.clone());
+        out.unproven.push(located);
     }
-    Ok(Outcome { explored, medium, ops, proven, unproven })
+    Ok(())
+}
+
+/// Goes a chain of cuts through the power path and lets the device recover once; what it then holds.
+fn walk(bench: &mut Bench, plan: &Plan, trace: &Trace) -> Result<Content, Trouble> {
+    let mut device = Device { bench, plan, clean_ops: u32::MAX / 2, last_id: None, dear: 0 };
+    device.go(trace, 0)?;
+    let from = Content::keep(device.bench)?.state()?;
+    device.boot_recorded(from)?;
+    Content::keep(device.bench)
 }
 
 impl Device<'_, '_> {
-    /// Goes the chain of cuts again through the real power path, boot by boot, and looks whether the same oracle objects.
-    fn reproduce(&mut self, located: &Located, mut facts: Facts) -> Result<bool, Trouble> {
+    /// Goes the chain of cuts through the real power path, boot by boot. Gives what is legal at its end.
+    fn go(&mut self, trace: &Trace, mut facts: Facts) -> Result<Facts, Trouble> {
         self.plan.base.put(self.bench)?;
-        for (i, cut) in located.trace.0.iter().enumerate() {
+        for (i, cut) in trace.0.iter().enumerate() {
             let boots = i > 0;
             if boots {
                 // What the device shows between two cuts narrows what is legal, exactly as in the exploration: only a boot that got to its end counts.
@@ -382,8 +542,16 @@ impl Device<'_, '_> {
                 }
             }
             self.bench.power_off()?;
-            self.bench.crash()?.stop()?;
+            let crash = self.bench.crash()?;
+            crash.stop()?;
+            crash.arm_cut(u32::MAX, Tear::Before)?; // a cut that was not reached must not wait for a later recording
         }
+        Ok(facts)
+    }
+
+    /// Goes the chain again and looks whether the same oracle objects.
+    fn reproduce(&mut self, located: &Located, facts: Facts) -> Result<bool, Trouble> {
+        let facts = self.go(&located.trace, facts)?;
         let from = Content::keep(self.bench)?.state()?;
         let boot = self.boot_recorded(from)?;
         let end = Content::keep(self.bench)?.state()?;

@@ -83,4 +83,3 @@ fn changes(before: &Seen, after: &Seen) -> String {
         .collect();
     differing.join("; ")
 }
-

@@ -88,9 +88,15 @@ fn describe(oracle: &str) -> &'static str {
 
 fn close(bench: &mut Bench, targets: &[Target], expected: &str, outcome: &Outcome, act: &str) -> Result<(), Trouble> {
     let stats = &outcome.explored.stats;
-    let strength = format!("{}; {} storage operations in the undisturbed {act}", stats.line(&outcome.medium), outcome.ops);
+    let strength = format!(
+        "{}; {} storage operations in the undisturbed {act}; {} cuts made again through the power path; disturbed again in {} recovered images",
+        stats.line(&outcome.medium),
+        outcome.ops,
+        outcome.crossed,
+        outcome.rounds
+    );
     let mut table = format!("{strength}\n");
-    for l in &outcome.explored.findings {
+    for l in outcome.explored.findings.iter().chain(&outcome.explored.unwitnessed) {
         table.push_str(&format!("{} at cut {}: {} [{}]\n", l.finding.oracle, l.trace, l.finding.detail, describe(l.finding.oracle)));
     }
     bench.evidence("campaign.txt", table.as_bytes());
@@ -99,19 +105,25 @@ fn close(bench: &mut Bench, targets: &[Target], expected: &str, outcome: &Outcom
         if let Some(first) = proven.trace.0.first() {
             bench.replay_cut(first.at, first.tear);
         }
+        let earlier = outcome.earlier.as_ref().map_or(String::new(), |t| format!(" after an earlier disturbance at {t}"));
         let observed = format!(
-            "{act}, power cut at operation {} and again as told by a slash: {} ({}: {}); made again through the power path with the same end",
+            "{act}{earlier}, power cut at operation {} (a slash: again in the following boot): {} ({}: {}); seen through the power path",
             proven.trace,
             proven.finding.detail,
             proven.finding.oracle,
             describe(proven.finding.oracle)
         );
-        let witness = is_witness(proven.finding.oracle);
-        say(bench, targets, &if witness { Say::Unresolved(Reason::NoOpportunity) } else { Say::Violated }, expected, &observed);
+        say(bench, targets, &Say::Violated, expected, &observed);
         return Ok(());
     }
+    if let Some(l) = outcome.explored.unwitnessed.first() {
+        return Err(Trouble::NoOpportunity(format!("power cut not witnessed at {}: {} ({})", l.trace, l.finding.detail, l.finding.oracle)));
+    }
     if let Some(l) = outcome.unproven.first() {
-        return Err(Trouble::Harness(format!("{} at cut {} ({}) did not come back through the power path", l.finding.oracle, l.trace, l.finding.detail)));
+        return Err(Trouble::Harness(format!(
+            "{} at cut {} ({}) did not come back through the power path",
+            l.finding.oracle, l.trace, l.finding.detail
+        )));
     }
     if stats.probe_mismatches > 0 {
         return Err(Trouble::NoOpportunity(format!(
@@ -128,7 +140,12 @@ fn sample(bench: &mut Bench, targets: &[Target], expected: &str, sampled: &sampl
     bench.strength(sampled.line());
     if let Some((at, finding)) = sampled.proven.iter().find(|(_, f)| !is_witness(f.oracle)) {
         let at_ms = at.as_secs_f64() * 1e3;
-        let observed = format!("{act}, power cut {at_ms:.2} ms after its start: {} ({}: {}); came back when cut again", finding.detail, finding.oracle, describe(finding.oracle));
+        let observed = format!(
+            "{act}, power cut {at_ms:.2} ms after its start: {} ({}: {}); came back when cut again",
+            finding.detail,
+            finding.oracle,
+            describe(finding.oracle)
+        );
         say(bench, targets, &Say::Violated, expected, &observed);
         return Ok(());
     }
@@ -137,7 +154,12 @@ fn sample(bench: &mut Bench, targets: &[Target], expected: &str, sampled: &sampl
         return Err(Trouble::NoOpportunity(format!("no cut has a witness: {why}")));
     }
     if let Some((at, finding)) = sampled.unproven.first() {
-        return Err(Trouble::Precondition(format!("once, {:.2} ms after the start, and not again: {} ({})", at.as_secs_f64() * 1e3, finding.detail, finding.oracle)));
+        return Err(Trouble::Precondition(format!(
+            "once, {:.2} ms after the start, and not again: {} ({})",
+            at.as_secs_f64() * 1e3,
+            finding.detail,
+            finding.oracle
+        )));
     }
     let observed = format!("{act}: {} witnessed cuts, each recovered to one of the legal ends", sampled.witnessed());
     say(bench, targets, &Say::Satisfied, expected, &observed);

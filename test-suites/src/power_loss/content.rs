@@ -31,8 +31,9 @@ impl Content {
         Ok(Content::Dump(bytes.into()))
     }
 
-    /// Makes it the device's content again; the device has no power.
+    /// Takes the device's power, if it has any, and makes this its content again.
     pub fn put(&self, bench: &mut Bench) -> Result<(), Trouble> {
+        bench.power_off()?;
         let wait = bench.wait(LONG);
         match self {
             Content::State(state) => bench.crash()?.load(*state, &wait)?,

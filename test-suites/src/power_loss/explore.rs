@@ -7,6 +7,7 @@
 //!
 //! Memory is linear in the number of distinct images: one [`Node`] each, and a storage content only as long as it waits to be booted.
 
+use super::oracle::is_witness;
 use super::trace::{Cut, Trace};
 use proofbench_channel::{CrashVisitor, StateId, Tear};
 use std::collections::{HashMap, VecDeque};
@@ -82,7 +83,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { images: 4_000, judgements: 400, torn: true, twice_torn: 64, deep: 4, stop_at: 8, seed: 1 }
+        Self { images: 6_000, judgements: 800, torn: true, twice_torn: 64, deep: 32, stop_at: 8, seed: 1 }
     }
 }
 
@@ -108,6 +109,17 @@ pub struct Located {
     pub trace: Trace,
     /// Whether one of the expensive oracles said so.
     pub deep: bool,
+}
+
+/// A recovered image that was kept, with the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// The content.
+    pub state: StateId,
+    /// What is legal from there on.
+    pub facts: Facts,
+    /// How to get there.
+    pub trace: Trace,
 }
 
 /// What the exploration did. Every number stands in the report.
@@ -152,7 +164,7 @@ impl Stats {
             Some(why) => format!("CAPPED ({why})"),
         };
         format!(
-            "closure {end} on {medium}: {} images ({} clean, {} with one torn operation, {} with two as a sample), {} edges, {} boots, depth {}, {} pruned as identical, {} recovered images judged{}, {} tried for a further update and reset, {} boots made twice ({} differed); unstable bits not modelled",
+            "closure {end} on {medium}: {} images ({} clean, {} with one torn operation, {} with two as a sample), {} edges, {} boots, depth {}, {} pruned as identical, {} recovered images judged{}, {} tried for what must still work, {} boots made twice ({} differed); unstable bits not modelled",
             self.images,
             self.by_torn[0],
             self.by_torn[1],
@@ -175,6 +187,10 @@ impl Stats {
 pub struct Explored {
     /// Findings in the order met, at most [`Limits::stop_at`].
     pub findings: Vec<Located>,
+    /// Cuts without a witness: the first for each oracle. They prove nothing about the device, and nothing is proven while there are any.
+    pub unwitnessed: Vec<Located>,
+    /// The sample of recovered images that the expensive oracles looked at; their contents are still kept.
+    pub recovered: Vec<Recovered>,
     /// The numbers.
     pub stats: Stats,
 }
@@ -225,6 +241,7 @@ struct Book {
     queues: [VecDeque<u32>; 3],
     stats: Stats,
     findings: Vec<Located>,
+    unwitnessed: Vec<Located>,
     /// Recovered images kept for the expensive oracles: content, facts, node.
     recovered: Vec<(StateId, Facts, u32)>,
     distinct_recovered: u64,
@@ -285,8 +302,12 @@ impl Book {
 
     fn report(&mut self, node: u32, findings: Vec<Finding>, deep: bool, stop_at: usize) {
         for finding in findings {
-            if self.findings.len() < stop_at {
-                let trace = self.trace(node);
+            let trace = self.trace(node);
+            if is_witness(finding.oracle) {
+                if !self.unwitnessed.iter().any(|l| l.finding.oracle == finding.oracle) {
+                    self.unwitnessed.push(Located { finding, trace, deep });
+                }
+            } else if self.findings.len() < stop_at {
                 self.findings.push(Located { finding, trace, deep });
             }
         }
@@ -329,10 +350,10 @@ pub fn explore<S: Subject>(subject: &mut S, roots: &[Root], also_keep: &[StateId
     }
     let mut search = Search { subject, limits, book, also_keep };
     search.run()?;
-    search.deep()?;
+    let recovered = search.deep()?;
     let mut book = search.book;
     book.stats.images = book.nodes.len();
-    Ok(Explored { findings: book.findings, stats: book.stats })
+    Ok(Explored { findings: book.findings, unwitnessed: book.unwitnessed, recovered, stats: book.stats })
 }
 
 struct Search<'s, S: Subject> {
@@ -477,16 +498,17 @@ impl<S: Subject> Search<'_, S> {
     }
 
     /// The expensive oracles on the sample of recovered images.
-    fn deep(&mut self) -> Result<(), S::Trouble> {
+    fn deep(&mut self) -> Result<Vec<Recovered>, S::Trouble> {
+        let mut out = Vec::new();
         for (state, facts, node) in std::mem::take(&mut self.book.recovered) {
-            if self.book.findings.len() >= self.limits.stop_at {
-                break;
+            if self.book.findings.len() < self.limits.stop_at {
+                let findings = self.subject.deep(state, facts)?;
+                self.book.stats.deep += 1;
+                self.book.report(node, findings, true, self.limits.stop_at);
             }
-            let findings = self.subject.deep(state, facts)?;
-            self.book.stats.deep += 1;
-            self.book.report(node, findings, true, self.limits.stop_at);
+            out.push(Recovered { state, facts, trace: self.book.trace(node) });
         }
-        Ok(())
+        Ok(out)
     }
 }
 

@@ -135,7 +135,11 @@ impl Watchlist {
                 Ok(Answer::Accepted(list)) => {
                     let mut active = list.iter().filter(|i| i.active);
                     match (active.next(), active.next()) {
-                        (Some(one), None) => one.version.clone(),
+                        (Some(one), None) => self
+                            .images
+                            .iter()
+                            .find(|i| i.is_listed_as(&one.hash, &one.version))
+                            .map_or_else(|| one.version.clone(), |i| i.version.clone()),
                         (None, _) => "none".to_owned(),
                         _ => "several".to_owned(),
                     }

@@ -202,12 +202,13 @@ impl Story {
     }
 
     /// Judges what was seen against the worlds that are still legal; gives the objections in order and the worlds that may follow.
+    /// A story without worlds (a second round, whose start nobody measured) only asks what needs no history.
     pub fn judge(&self, seen: &Seen, facts: Facts) -> (Vec<Finding>, Facts) {
         let mut findings = self.cross_checks(seen);
         let legal = || self.worlds.iter().enumerate().filter(|(i, _)| facts & (1 << i) != 0).map(|(_, w)| w);
         let matching = legal().filter(|w| w.differs(seen).next().is_none());
         let next = matching.fold(0, |set, w| set | w.next);
-        if next == 0 {
+        if next == 0 && !self.worlds.is_empty() {
             findings.extend(self.objections(seen, facts));
         }
         findings.sort_by_key(|f| rank(f.oracle));
@@ -274,8 +275,7 @@ impl Story {
             object("T1", format!("image {image} runs and version {version} is reported"));
         }
         let version = running.or(get(&Key::Version));
-        if let (Some(carried), Some(stored)) =
-            (version.and_then(|v| self.genuine.get(v)), get(&Key::Counter).and_then(|c| c.parse::<u32>().ok()))
+        if let (Some(carried), Some(stored)) = (version.and_then(|v| self.genuine.get(v)), get(&Key::Counter).and_then(|c| c.parse::<u32>().ok()))
             && stored > *carried
         {
             object("S1", format!("the stored counter {stored} has run ahead of the installed image, which carries {carried}"));

@@ -1,6 +1,6 @@
 //! Which act is disturbed and what may come of it, built from the bindings of the dossier and from undisturbed runs of this very device.
 
-use super::campaign::{Plan, SETTLE, boot_once, look, prepare, undisturbed, world};
+use super::campaign::{Plan, SETTLE, boot_once, look, prepare, recorded, undisturbed, world};
 use super::content::Content;
 use super::explore::Facts;
 use super::observe::{Named, Watchlist};
@@ -68,6 +68,7 @@ struct Ground {
     next: Vec<Rc<Image>>,
     genuine: std::collections::BTreeMap<String, u32>,
     reset: Option<Action>,
+    boot_ops: u32,
 }
 
 /// Steps of one batch while a store is filled until it has to tidy itself up.
@@ -84,7 +85,8 @@ impl Ground {
             for file in &upd.images {
                 let bytes = bench.image(&file.file)?;
                 genuine.insert(file.version.clone(), file.counter);
-                images.push(Rc::new(Image { version: file.version.clone(), counter: file.counter, bytes }));
+                let hash = if upd.format == "mcuboot" { proofbench_image::Image::parse(&bytes).ok().map(|i| i.digest()) } else { None };
+                images.push(Rc::new(Image { version: file.version.clone(), counter: file.counter, hash, bytes }));
             }
         }
         let watch = Watchlist::of(bench, &images);
@@ -98,7 +100,7 @@ impl Ground {
             _ => false,
         };
         let reset = bench.dossier().ixit.rows(25).iter().filter_map(|r| r.del()).map(|d| d.start.clone()).find(without_token);
-        Ok(Ground { base, watch, credential: bench.credential().cloned(), next, genuine, reset })
+        Ok(Ground { base, watch, credential: bench.credential().cloned(), next, genuine, reset, boot_ops: 0 })
     }
 
     fn plan(self, stimulus: Stimulus, base: Content, worlds: Vec<World>, after_ack: Vec<Facts>) -> Plan {
@@ -111,13 +113,13 @@ impl Ground {
             watch: self.watch,
             credential: self.credential,
             reset: self.reset,
+            boot_ops: self.boot_ops,
+            rewrite: Vec::new(),
         }
     }
 
     fn new_image(&self) -> Result<Rc<Image>, Trouble> {
-        self.next.get(1).cloned().ok_or_else(|| {
-            Trouble::IxitMissing("[UpdMech.bind] images: an image that is newer than the running one".to_owned())
-        })
+        self.next.get(1).cloned().ok_or_else(|| Trouble::IxitMissing("[UpdMech.bind] images: an image that is newer than the running one".to_owned()))
     }
 
     /// The content in which the new image waits to be tried at the next boot.
@@ -130,7 +132,7 @@ impl Ground {
     }
 
     /// Old image kept; new image on trial: what an update may end in before anybody confirms it.
-    fn update_worlds(&self, bench: &mut Bench, staged: &Content) -> Result<Vec<World>, Trouble> {
+    fn update_worlds(&mut self, bench: &mut Bench, staged: &Content) -> Result<Vec<World>, Trouble> {
         let new = self.new_image()?;
         let old = world(bench, &self.watch, "the old image runs", &self.base, &[0])?;
         let mut trial = world(bench, &self.watch, "the new image runs on trial", staged, &[0, 1])?;
@@ -143,10 +145,19 @@ impl Ground {
         if let Some(other) = seen.get(&Key::OtherImage).filter(|o| *o == &self.next[0].version) {
             trial = trial.with(Key::OtherImage, [other.clone()]);
         }
+        if bench.has(Capability::CrashSpace) {
+            self.boot_ops = recorded(bench, staged, &booting("swap"), 1, true)?;
+            // That the way back works is for the campaign to find out, not a precondition of it.
+            match recorded(bench, &end, &booting("revert"), 1, true) {
+                Ok(back) => self.boot_ops = self.boot_ops.max(back),
+                Err(Trouble::Precondition(_)) => bench.power_off()?,
+                Err(other) => return Err(other),
+            }
+        }
         Ok(vec![old, trial])
     }
 
-    fn install(self, bench: &mut Bench) -> Result<Plan, Trouble> {
+    fn install(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
         let staged = self.staged(bench)?;
         let worlds = self.update_worlds(bench, &staged)?;
         let stimulus = installing(self.new_image()?);
@@ -154,20 +165,20 @@ impl Ground {
         Ok(self.plan(stimulus, base, worlds, vec![0b11, 0b11]))
     }
 
-    fn swap(self, bench: &mut Bench) -> Result<Plan, Trouble> {
+    fn swap(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
         let staged = self.staged(bench)?;
         let worlds = self.update_worlds(bench, &staged)?;
         Ok(self.plan(booting("swap and first boot"), staged, worlds, vec![0b11, 0b11]))
     }
 
-    fn revert(self, bench: &mut Bench) -> Result<Plan, Trouble> {
+    fn revert(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
         let staged = self.staged(bench)?;
         let worlds = self.update_worlds(bench, &staged)?;
         let tried = boot_once(bench, &staged)?;
         Ok(self.plan(booting("revert"), tried, worlds, vec![0b01, 0b01]))
     }
 
-    fn confirm(self, bench: &mut Bench) -> Result<Plan, Trouble> {
+    fn confirm(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
         let staged = self.staged(bench)?;
         let mut worlds = self.update_worlds(bench, &staged)?;
         let stimulus = Stimulus { name: "confirm", running: true, steps: vec![Step::Confirm], settle: SETTLE };
@@ -180,8 +191,8 @@ impl Ground {
         Ok(self.plan(stimulus, staged, worlds, vec![0b101, 0b100]))
     }
 
-    fn idle(self, bench: &mut Bench) -> Result<Plan, Trouble> {
-        let base = self.base.clone();
+    fn idle(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
+        let base = self.owned(bench)?; // what an unwanted reset would take away must be there
         let calm = world(bench, &self.watch, "nothing has changed", &base, &[0])?;
         Ok(self.plan(booting("idle"), base, vec![calm], vec![1, 1]))
     }
@@ -199,7 +210,7 @@ impl Ground {
     }
 
     /// Rows of stores that the user writes and reads back, with their `set`: those that replace their value, or those that collect.
-    fn writable(&self, bench: &mut Bench, collecting: bool) -> Result<Vec<Action>, Trouble> {
+    fn writable(&self, bench: &mut Bench, collecting: bool) -> Result<Vec<(Key, Action)>, Trouble> {
         let kept: Vec<String> = bench.dossier().ixit.rows(23).iter().filter_map(|r| r.res()).flat_map(|r| r.keeps.clone()).collect();
         let mut rows = Vec::new();
         for table in [10, 21] {
@@ -210,13 +221,13 @@ impl Ground {
                     && (kept.is_empty() || kept.contains(&row.id.to_string()))
                     && let (Some(set), Some(get)) = (&s.set, &s.get)
                 {
-                    rows.push((set.clone(), get.clone()));
+                    rows.push((Key::Store(row.id.to_string()), set.clone(), get.clone()));
                 }
             }
         }
         let mut wanted = Vec::new();
         prepare(bench, &self.base, |bench| {
-            for (set, get) in rows {
+            for (key, set, get) in rows {
                 let mut last = None;
                 for value in ["probe-1", "probe-2"] {
                     if !bench.perform(&set, &[("value", value)])?.is_done() {
@@ -228,7 +239,7 @@ impl Ground {
                 }
                 let replaces = last.as_deref() == Some("probe-2");
                 if last.is_some() && replaces != collecting {
-                    wanted.push(set);
+                    wanted.push((key, set));
                 }
             }
             Ok(())
@@ -241,9 +252,17 @@ impl Ground {
         if rows.is_empty() {
             return Err(Trouble::IxitMissing("a row of 10-SecParam or 21-PersData with `set` and `get` whose value can be read back".to_owned()));
         }
-        let make = move |n: usize| Step::of(&rows[n % rows.len()], &[("value", &format!("canary-{n}"))]);
+        let make = |n: usize| Step::of(&rows[n % rows.len()].1, &[("value", &format!("canary-{n}"))]);
         let name = if collecting { "user-data write" } else { "settings write" };
-        self.repeated(bench, name, 3, &make)
+        let mut plan = self.repeated(bench, name, 3, &make)?;
+        if !collecting {
+            let still = |(key, set): &(Key, Action)| {
+                let value = "written-later".to_owned();
+                Step::of(set, &[("value", &value)]).map(|step| (key.clone(), step, value))
+            };
+            plan.rewrite = rows.iter().filter_map(still).collect();
+        }
+        Ok(plan)
     }
 
     fn counter(self, bench: &mut Bench) -> Result<Plan, Trouble> {
@@ -259,7 +278,8 @@ impl Ground {
     fn repeated(self, bench: &mut Bench, name: &'static str, steps: usize, make: &dyn Fn(usize) -> Option<Step>) -> Result<Plan, Trouble> {
         let acts = |from: usize, count: usize| -> Result<Stimulus, Trouble> {
             let steps: Option<Vec<Step>> = (from..from + count).map(make).collect();
-            let steps = steps.ok_or_else(|| Trouble::IxitAmbiguous("a binding that needs a person or a program cannot be cut at a moment".to_owned()))?;
+            let steps =
+                steps.ok_or_else(|| Trouble::IxitAmbiguous("a binding that needs a person or a program cannot be cut at a moment".to_owned()))?;
             Ok(Stimulus { name, running: true, steps, settle: SETTLE })
         };
         let (base, first) = match bench.has(Capability::CrashSpace) {
@@ -275,8 +295,9 @@ impl Ground {
         let change = change.ok_or_else(|| Trouble::IxitMissing("a row of 1-AuthMech over the console with `change`".to_owned()))?;
         let label = self.credential.clone().ok_or_else(|| Trouble::IxitMissing("[sample] label of device.toml".to_owned()))?;
         let pair = Credential { user: label.user, secret: "Own-4Secret-92".to_owned() };
-        let step = Step::of(&change, &[("secret", &pair.secret)])
-            .ok_or_else(|| Trouble::IxitAmbiguous("a change of the credential that needs a person or a program cannot be cut at a moment".to_owned()))?;
+        let step = Step::of(&change, &[("secret", &pair.secret)]).ok_or_else(|| {
+            Trouble::IxitAmbiguous("a change of the credential that needs a person or a program cannot be cut at a moment".to_owned())
+        })?;
         self.watch.credentials.push(Named { name: "new".to_owned(), pair });
         let stimulus = Stimulus { name: "credential change", running: true, steps: vec![step], settle: SETTLE };
         let base = self.base.clone();
@@ -287,19 +308,15 @@ impl Ground {
         Ok(plan)
     }
 
-    fn reset_plan(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
-        let row = self.reset.clone().ok_or_else(|| Trouble::IxitMissing("a row of 25-DelFunc that is started on the console".to_owned()))?;
-        let mut step = Step::of(&row, &[]).ok_or_else(|| Trouble::IxitAmbiguous("the start of the factory reset".to_owned()))?;
-        if let Step::Console(c) = &mut step {
-            c.restarts = false;
-        }
+    /// A device in use: the owner's values in every store, a token, and a credential of the owner's own.
+    fn owned(&mut self, bench: &mut Bench) -> Result<Content, Trouble> {
         let stores = self.writable(bench, false)?.into_iter().chain(self.writable(bench, true)?).collect::<Vec<_>>();
         let auth: Vec<_> = bench.dossier().ixit.rows(1).iter().filter_map(|r| r.auth().map(|a| (r.id.to_string(), a.clone()))).collect();
         let label = self.credential.clone();
         let mut own = label.clone().map(|l| Credential { user: l.user, secret: "Own-4Secret-92".to_owned() });
         let mut token = None;
         let base = prepare(bench, &self.base, |bench| {
-            for (n, set) in stores.iter().enumerate() {
+            for (n, (_, set)) in stores.iter().enumerate() {
                 bench.perform(set, &[("value", &format!("owner-{n}"))])?;
             }
             for (row, a) in &auth {
@@ -329,6 +346,16 @@ impl Ground {
         {
             self.watch.tokens.push((Key::Token(row), check));
         }
+        Ok(base)
+    }
+
+    fn reset_plan(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
+        let row = self.reset.clone().ok_or_else(|| Trouble::IxitMissing("a row of 25-DelFunc that is started on the console".to_owned()))?;
+        let mut step = Step::of(&row, &[]).ok_or_else(|| Trouble::IxitAmbiguous("the start of the factory reset".to_owned()))?;
+        if let Step::Console(c) = &mut step {
+            c.restarts = false;
+        }
+        let base = self.owned(bench)?;
         let stimulus = Stimulus { name: "factory reset", running: true, steps: vec![step], settle: Duration::from_secs(4) };
         let mut plan = self.chain(bench, stimulus, base)?;
         plan.reset = None; // the recovered device of a finished reset has another credential; L3 is asked with the update alone
@@ -386,7 +413,12 @@ fn before_erase(bench: &mut Bench, base: &Content, acts: &dyn Fn(usize, usize) -
 }
 
 /// The number of acts in this batch after which the next one erases, by halving.
-fn within_batch(bench: &mut Bench, content: Content, done: usize, acts: &dyn Fn(usize, usize) -> Result<Stimulus, Trouble>) -> Result<(Content, usize), Trouble> {
+fn within_batch(
+    bench: &mut Bench,
+    content: Content,
+    done: usize,
+    acts: &dyn Fn(usize, usize) -> Result<Stimulus, Trouble>,
+) -> Result<(Content, usize), Trouble> {
     let (mut none, mut some) = (0, BATCH);
     while some - none > 1 {
         let half = usize::midpoint(none, some);

@@ -30,8 +30,20 @@ pub struct Image {
     pub version: String,
     /// Security counter that it carries.
     pub counter: u32,
+    /// The name by which devices list it: SHA-256 of header and payload; none if the file is of a format we do not read.
+    pub hash: Option<[u8; 32]>,
     /// The file.
     pub bytes: Vec<u8>,
+}
+
+impl Image {
+    /// Whether a device that lists this hash, or else this version, means this image.
+    pub fn is_listed_as(&self, hash: &[u8], version: &str) -> bool {
+        match self.hash {
+            Some(own) if !hash.is_empty() => hash == own,
+            _ => version == self.version,
+        }
+    }
 }
 
 /// A request on the update path may take this long.
@@ -95,8 +107,7 @@ impl Step {
                 }
             }
             Step::Smp(s) => {
-                let request =
-                    proofbench_channel::SmpRequest { group: s.group, id: s.id, write: s.write, body: s.body.clone() };
+                let request = proofbench_channel::SmpRequest { group: s.group, id: s.id, write: s.write, body: s.body.clone() };
                 let wait = bench.wait(left(bench).min(REQUEST));
                 Ok(silence(bench.update()?.smp(&request, &wait))?.is_some())
             }
@@ -151,7 +162,7 @@ fn install(bench: &mut Bench, image: &Image, until: Moment) -> Result<bool, Trou
     // The device names its images by the hash of its own format, so it is asked which one arrived.
     let wait = bench.wait(until.since(bench.now()).min(REQUEST));
     let Some(list) = silence(bench.update()?.state(&wait))? else { return Ok(false) };
-    let Some(new) = list.iter().find(|i| !i.active && i.version == image.version) else { return Ok(false) };
+    let Some(new) = list.iter().find(|i| !i.active && image.is_listed_as(&i.hash, &i.version)) else { return Ok(false) };
     let wait = bench.wait(until.since(bench.now()).min(REQUEST));
     Ok(silence(bench.update()?.mark(Some(&new.hash), false, &wait))?.is_some())
 }
