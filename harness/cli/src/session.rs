@@ -10,7 +10,6 @@ use proofbench_runner::Check;
 use proofbench_runner::bench::{ReferenceFactory, ReferenceRig};
 use proofbench_runner::plan::{Plan, RigFacts, Selection, plan};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// The rig of a checkout that needs nothing but this program.
@@ -77,7 +76,7 @@ pub fn reference_factory() -> ReferenceFactory {
         Some(dir) => load_dossier(&dir).map(Arc::new).map_err(|e| e.to_string()),
         None => Err(format!("no {REFERENCE_DOSSIER} here or above")),
     };
-    Rc::new(move |defects, seed| {
+    ReferenceFactory::new(move |defects, seed| {
         let unsupported = |why: String| ChannelError::new(ErrorKind::Unsupported, format!("open the reference device: {why}"));
         let dossier = dossier.clone().map_err(unsupported)?;
         let channels = open_reference(&dossier, defects, seed).map_err(|e| unsupported(e.to_string()))?;
