@@ -1,7 +1,7 @@
 //! Consoles and boot loaders: nobody gets further than the declared login, whatever he types and whenever.
 
-use super::prompt::{Access, Prompts};
 use super::BUDGET;
+use super::prompt::{Access, Prompts};
 use crate::report::{Report, each_row};
 use proofbench_channel::ErrorKind;
 use proofbench_model::Reason;
@@ -21,6 +21,10 @@ const CONTROL: &str = "the same console, both ways, in the same run: login with 
 const REPEAT: Duration = Duration::from_millis(4);
 /// How long to look for a prompt after the device came up, or when it did not.
 const AFTER: Duration = Duration::from_millis(800);
+/// Longest time of one access to the flash from outside.
+const STORAGE: Duration = Duration::from_secs(120);
+/// Largest region that is kept in memory.
+const REGION_MOST: usize = 64 << 20;
 /// How long a command that was smuggled in may take to show.
 const EFFECT: Duration = Duration::from_secs(3);
 
@@ -172,18 +176,22 @@ fn typed_boot(bench: &mut Bench, prompts: &Prompts, stimulus: &Stimulus) -> Resu
     let end = bench.now() + Duration::from_millis(bench.bind().ready_within_ms);
     bench.quiet(true);
     let mut typed = Ok(true);
-    while bench.now() < end && bench.boot_seen().ready_at.is_none() {
+    let (mut came_up, mut early) = (false, None);
+    while bench.now() < end && !came_up && early.is_none() {
         typed = type_once(bench, stimulus);
-        if !matches!(typed, Ok(true)) || bench.try_ready(REPEAT)?.is_some() {
+        if !matches!(typed, Ok(true)) {
             break;
         }
+        came_up = bench.try_ready(REPEAT)?.is_some();
+        // Keys typed on at a prompt would hide it behind their echo.
+        early = prompts.appears(bench, Duration::ZERO)?;
     }
     bench.quiet(false);
     if !typed? {
         return Ok(Boot::Unsupported);
     }
-    let came_up = bench.last_boot().is_some() && bench.boot_seen().boots == 0;
-    if let Some(found) = prompts.appears(bench, AFTER)?
+    let found = if early.is_some() { early } else { prompts.appears(bench, AFTER)? };
+    if let Some(found) = found
         && let Some(access) = prompts.answers(bench, &found)?
     {
         return Ok(Boot::Opened(access));
@@ -225,15 +233,14 @@ fn failed_boot(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
         return Err(Trouble::IxitMissing("[bind.regions] slot0 of device.toml".to_owned()));
     };
     bench.power_off()?;
+    let before = Regions::read(bench)?;
     let at = slot.offset + 0x800.min(slot.len / 2);
     let mut byte = [0u8];
-    let wait = bench.wait(Duration::from_secs(60));
+    let wait = bench.wait(STORAGE);
     bench.storage()?.read(at, &mut byte, &wait)?;
-    bench.storage()?.write(at, &[byte[0] ^ 0x01], &wait)?;
-    let outcome = failing(bench);
+    let outcome = failing(bench, &before, at, byte[0] ^ 0x01);
     bench.power_off()?;
-    let wait = bench.wait(Duration::from_secs(60));
-    bench.storage()?.write(at, &byte, &wait)?;
+    before.restore(bench)?;
     let outcome = outcome?;
     proven(bench, row)?;
     match outcome {
@@ -247,6 +254,41 @@ fn failed_boot(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
     Ok(())
 }
 
+/// The declared regions as they were. A device that falls back may have moved its images around.
+struct Regions(Vec<(u64, Vec<u8>)>);
+
+impl Regions {
+    fn read(bench: &mut Bench) -> Result<Self, Trouble> {
+        let areas: Vec<_> = bench.bind().regions.values().copied().collect();
+        let mut kept = Vec::with_capacity(areas.len());
+        for area in areas {
+            kept.push((area.offset, Self::content(bench, area.offset, area.len)?));
+        }
+        Ok(Self(kept))
+    }
+
+    fn content(bench: &mut Bench, offset: u64, len: u64) -> Result<Vec<u8>, Trouble> {
+        let len = usize::try_from(len).ok().filter(|l| *l <= REGION_MOST);
+        let Some(len) = len else {
+            return Err(Trouble::IxitAmbiguous(format!("[bind.regions] the region at {offset:#x} is larger than {REGION_MOST} bytes")));
+        };
+        let mut bytes = vec![0; len];
+        let wait = bench.wait(STORAGE);
+        bench.storage()?.read(offset, &mut bytes, &wait)?;
+        Ok(bytes)
+    }
+
+    fn restore(&self, bench: &mut Bench) -> Result<(), Trouble> {
+        for (offset, bytes) in &self.0 {
+            if Self::content(bench, *offset, bytes.len() as u64)? != *bytes {
+                let wait = bench.wait(STORAGE);
+                bench.storage()?.write(*offset, bytes, &wait)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 enum Failing {
     Opened(String, Access),
     Shut(String),
@@ -254,51 +296,64 @@ enum Failing {
     Unseen,
 }
 
-fn failing(bench: &mut Bench) -> Result<Failing, Trouble> {
+fn failing(bench: &mut Bench, before: &Regions, at: u64, damaged: u8) -> Result<Failing, Trouble> {
     let prompts = Prompts::new(bench);
     let normal = bench.last_boot().map(|b| b.log.clone()).unwrap_or_default();
-    bench.allow_tripwires(true);
-    let result = failing_boots(bench, &prompts, &normal);
-    bench.allow_tripwires(false);
-    result
-}
-
-fn failing_boots(bench: &mut Bench, prompts: &Prompts, normal: &[String]) -> Result<Failing, Trouble> {
-    // Silent first: a prompt that comes by itself. Then with what opens most loaders.
+    let mut last = Failing::Unseen;
+    // Silent first: a prompt that comes by itself. Then with what opens most loaders. Each on the damage anew: a device that falls back heals itself.
     for stimulus in [None, Some("enter"), Some("ctrl-c"), Some("stop"), Some("letters")] {
         bench.power_off()?;
+        before.restore(bench)?;
+        let wait = bench.wait(STORAGE);
+        bench.storage()?.write(at, &[damaged], &wait)?;
         bench.power_on()?;
-        let within = Duration::from_millis(bench.bind().ready_within_ms);
-        let end = bench.now() + within;
-        let keys = stimulus.and_then(|name| STIMULI.iter().find(|s| s.name == name));
-        bench.quiet(true);
-        let mut ready = false;
-        while bench.now() < end && !ready && bench.boot_seen().tripwire.is_none() {
-            if let Some(keys) = keys {
-                type_once(bench, keys)?;
-            }
-            ready = bench.try_ready(Duration::from_millis(20))?.is_some();
-        }
-        bench.quiet(false);
-        let log = if ready { bench.last_boot().map(|b| b.log.clone()).unwrap_or_default() } else { bench.boot_seen().log.clone() };
-        if ready && shape(&log) == shape(normal) {
-            return Ok(Failing::Unseen);
-        }
-        let how = format!("after a failed boot with {}", stimulus.unwrap_or("no key at all"));
-        for line in [None, Some("")] {
-            if let Some(line) = line {
-                bench.drain()?;
-                bench.send_line(line)?;
-            }
-            if let Some(found) = prompts.appears(bench, AFTER)?
-                && let Some(access) = prompts.answers(bench, &found)?
-            {
-                return Ok(Failing::Opened(how, access));
-            }
+        bench.allow_tripwires(true);
+        let outcome = failing_boot(bench, &prompts, &normal, stimulus);
+        bench.allow_tripwires(false);
+        last = outcome?;
+        if !matches!(last, Failing::Shut(_)) {
+            break;
         }
     }
-    let last = bench.boot_seen().log.last().cloned().or_else(|| bench.last_boot().and_then(|b| b.log.last().cloned()));
-    Ok(Failing::Shut(format!("no prompt by itself and none after keys; last line: {}", last.unwrap_or_else(|| "none".to_owned()))))
+    Ok(last)
+}
+
+fn failing_boot(bench: &mut Bench, prompts: &Prompts, normal: &[String], stimulus: Option<&'static str>) -> Result<Failing, Trouble> {
+    let end = bench.now() + Duration::from_millis(bench.bind().ready_within_ms);
+    let keys = stimulus.and_then(|name| STIMULI.iter().find(|s| s.name == name));
+    bench.quiet(true);
+    let (mut ready, mut found) = (false, None);
+    while bench.now() < end && !ready && found.is_none() && bench.boot_seen().tripwire.is_none() {
+        if let Some(keys) = keys {
+            type_once(bench, keys)?;
+        }
+        ready = bench.try_ready(Duration::from_millis(20))?.is_some();
+        found = prompts.appears(bench, Duration::ZERO)?;
+    }
+    bench.quiet(false);
+    let seen = if ready { bench.last_boot().map(|b| b.log.clone()).unwrap_or_default() } else { bench.boot_seen().log.clone() };
+    if seen.is_empty() {
+        return Err(Trouble::Unreachable("nothing on the console during a boot of the damaged image".to_owned()));
+    }
+    if ready && shape(&seen) == shape(normal) {
+        return Ok(Failing::Unseen);
+    }
+    for line in [None, Some("")] {
+        if let Some(line) = line {
+            bench.drain()?;
+            bench.send_line(line)?;
+        }
+        if found.is_none() {
+            found = prompts.appears(bench, AFTER)?;
+        }
+        if let Some(found) = found.take()
+            && let Some(access) = prompts.answers(bench, &found)?
+        {
+            return Ok(Failing::Opened(format!("after a failed boot with {}", stimulus.unwrap_or("no key at all")), access));
+        }
+    }
+    let last = seen.last().map_or("none", String::as_str);
+    Ok(Failing::Shut(format!("no prompt by itself and none after keys; last line: {last}")))
 }
 
 /// A boot log without what differs from boot to boot: digits and hexadecimal words.

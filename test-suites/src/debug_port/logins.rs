@@ -82,7 +82,12 @@ fn judge(bench: &mut Bench, report: &mut Report, unit: &'static str, expected: &
     // One answer serves both checks: the tries at the login are a budget that the device declares.
     let open = bench.once("debug-port: known pairs that log in", known_pairs_that_work)?;
     if open.is_empty() {
-        report.satisfied(bench, unit, expected, &format!("{} known pairs refused; a wrong secret refused; the label's credential logs in", KNOWN.len()));
+        report.satisfied(
+            bench,
+            unit,
+            expected,
+            &format!("{} known pairs refused; a wrong secret refused; the label's credential logs in", KNOWN.len()),
+        );
     } else {
         let pairs = open.iter().map(|(u, s)| format!("`{u}` with secret `{s}`")).collect::<Vec<_>>().join(", ");
         report.violated(bench, unit, expected, &format!("logged in as {pairs}; the label's credential works as well, a wrong secret does not"));

@@ -144,8 +144,11 @@ impl Port {
 
     /// Reports what all surveys together say.
     pub fn judge(&self, bench: &mut Bench, row: &Row, report: &mut Report, looks: &[Look]) {
-        let units: &[&'static str] =
-            if row.field("status").is_some_and(|s| s.eq_ignore_ascii_case("disabled")) { &[DECLARED_PORT, OFF_WHEN_NOT_NEEDED] } else { &[DECLARED_PORT] };
+        let units: &[&'static str] = if row.field("status").is_some_and(|s| s.eq_ignore_ascii_case("disabled")) {
+            &[DECLARED_PORT, OFF_WHEN_NOT_NEEDED]
+        } else {
+            &[DECLARED_PORT]
+        };
         let expected = match self.declared {
             Declared::NoAccess => "no access to core, RAM or firmware through the debug port",
             Declared::CoreOnly => "no access to the firmware through the debug port",

@@ -5,8 +5,9 @@ use proofbench_runner::bench::Found;
 use proofbench_runner::{Bench, Trouble};
 use std::time::Duration;
 
-/// A line that is nothing but a prompt: a short word and one of `> # $ %`. Boot loaders and shells of every product we know ask like that.
-const PROMPT: &str = r"^\s*[\w.:@~/()\[\]+-]{0,40} ?(?:=>|[>#$%]) ?$";
+/// A line that is nothing but a prompt, or the same one several times: a short word and one of `> # $ %`. Boot loaders and shells of every product we
+/// know ask like that.
+const PROMPT: &str = r"^(?:\s*[\w.:@~/()\[\]+-]{0,40} ?(?:=>|[>#$%]) ?)+$";
 /// Answers of shells and loaders to a word they do not know.
 const ANSWERS: &str = r"(?i)unknown command|command not found|not found|try 'help'|^commands:|usage:";
 /// How long an answer may take.

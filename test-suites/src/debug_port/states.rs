@@ -70,34 +70,20 @@ pub(super) const POWER_ON: Check = check(
     |bench| every_protocol(bench, "as delivered", Attach::PowerOnRace),
 );
 
-pub(super) const AFTER_REBOOT: Check = check(
-    "debug-port/after-reboot",
-    "the lock holds after a restart by software and by the reset pin",
-    NEEDS,
-    &[],
-    &["debug-open"],
-    |bench| {
+pub(super) const AFTER_REBOOT: Check =
+    check("debug-port/after-reboot", "the lock holds after a restart by software and by the reset pin", NEEDS, &[], &["debug-open"], |bench| {
         each_time(bench, &[("after a software restart", |b| b.reboot().map(|_| ())), ("after a pin reset", |b| b.reset_pulse().map(|_| ()))])
-    },
-);
+    });
 
-pub(super) const AFTER_WATCHDOG: Check = check(
-    "debug-port/after-watchdog",
-    "the lock holds after a watchdog reset",
-    NEEDS,
-    &[],
-    &["lock-lost-on-watchdog"],
-    |bench| each_time(bench, &[("after a watchdog reset", watchdog)]),
-);
+pub(super) const AFTER_WATCHDOG: Check =
+    check("debug-port/after-watchdog", "the lock holds after a watchdog reset", NEEDS, &[], &["lock-lost-on-watchdog"], |bench| {
+        each_time(bench, &[("after a watchdog reset", watchdog)])
+    });
 
-pub(super) const AFTER_BROWN_OUT: Check = check(
-    "debug-port/after-brown-out",
-    "the lock holds after a brown-out reset",
-    NEEDS,
-    &[],
-    &["debug-open"],
-    |bench| each_time(bench, &[("after a brown-out", brown_out)]),
-);
+pub(super) const AFTER_BROWN_OUT: Check =
+    check("debug-port/after-brown-out", "the lock holds after a brown-out reset", NEEDS, &[], &["debug-open"], |bench| {
+        each_time(bench, &[("after a brown-out", brown_out)])
+    });
 
 pub(super) const AFTER_UPDATE: Check = check(
     "debug-port/after-update",

@@ -67,6 +67,8 @@ pub trait Dap {
     fn nrst(&mut self, low: bool) -> Result<(), ChannelError>;
     /// Bench time since the survey's begin. Each access takes some, so that a loop over accesses ends.
     fn elapsed(&mut self) -> Duration;
+    /// Lets a moment pass between two attempts of a race, far shorter than any window worth finding. Probes whose attempts take real time need none.
+    fn pause(&mut self) {}
     /// An error once the survey was cancelled or its deadline has passed.
     fn check(&mut self) -> Result<(), ChannelError>;
 }

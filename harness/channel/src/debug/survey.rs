@@ -170,6 +170,7 @@ impl<'a> Surveyor<'a> {
                     None => Ok(reached),
                 };
             }
+            self.dap.pause();
         }
     }
 

@@ -25,6 +25,8 @@ const IR_DPACC: u64 = 0xA;
 const IR_APACC: u64 = 0xB;
 /// Selection alert of the dormant state, first bit lowest.
 const ALERT: [u64; 2] = [0x86852D95_6209F392, 0x19BC0EA2_E3DDAFE9];
+/// Half a millisecond at 4 MHz: an attempt takes as long, and real probes are no faster.
+const PAUSE_CLOCKS: u32 = 2000;
 const SELECT: u8 = 0x8;
 const RDBUFF: u8 = 0xC;
 
@@ -284,6 +286,10 @@ impl Dap for BitBang<'_> {
 
     fn elapsed(&mut self) -> Duration {
         Duration::from_nanos(self.port.now_ns().saturating_sub(self.began_ns))
+    }
+
+    fn pause(&mut self) {
+        self.port.spend(PAUSE_CLOCKS);
     }
 
     fn check(&mut self) -> Result<(), ChannelError> {
