@@ -9,7 +9,7 @@ pub mod update;
 
 use proofbench_runner::Check;
 
-/// Every check of every suite, in the order in which a run carries them out.
+/// Every check of every suite, in the order in which a run carries them out: what only looks comes first, what endangers the device comes last.
 pub fn all() -> Vec<&'static Check> {
-    [power_loss::CHECKS, update::CHECKS, debug_port::CHECKS, reset::CHECKS].into_iter().flatten().collect()
+    [debug_port::CHECKS, update::CHECKS, reset::CHECKS, power_loss::CHECKS].into_iter().flatten().collect()
 }
