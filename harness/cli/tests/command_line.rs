@@ -219,3 +219,49 @@ fn copy(from: &Path, to: &Path) {
         if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
     }
 }
+
+/// Starts a whole run, waits for its first result, sends the signal, and gives back exit code (none if killed) and the run folder.
+fn interrupted(dir: &Path, signal: &str) -> Option<i32> {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let out = dir.join("run");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_proofbench"))
+        .args(["run", "--out", out.to_str().unwrap()])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    // The pipe is read to its end, so that the run is never held up by it.
+    for line in lines {
+        drop(line);
+    }
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn a_run_stopped_by_a_signal_is_safe_and_has_its_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(interrupted(dir.path(), "-INT"), Some(2), "what was due and did not run is inconclusive");
+    let run = dir.path().join("run");
+    let (code, out, _) = parts(&proofbench(&["verify", run.to_str().unwrap()]));
+    assert_eq!(code, 0, "{out}");
+    let summary = fs::read_to_string(run.join("summary.txt")).unwrap();
+    assert!(summary.contains("a partial run makes no assessment claim") && summary.contains("aborted-safety"), "{summary}");
+}
+
+#[test]
+fn a_controller_that_is_killed_loses_no_observation_and_claims_nothing_better() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(interrupted(dir.path(), "-KILL"), None);
+    let run = dir.path().join("run");
+    let (code, out, _) = parts(&proofbench(&["verify", run.to_str().unwrap()]));
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("did not come to its end"), "{out}");
+    let (code, summary, err) = parts(&proofbench(&["report", run.to_str().unwrap()]));
+    assert_eq!(code, 0, "{err}");
+    assert!(summary.contains("harness-fault"), "{summary}");
+}
