@@ -2,7 +2,9 @@
 //!
 //! Prints figures and asserts none: a time says something about the machine, too.
 
-#[path = "../tests/common/mod.rs"]
+#![allow(clippy::unwrap_used)] // a benchmark that cannot go on ends
+
+#[path = "../tests/device/common.rs"]
 mod common;
 
 use common::*;
@@ -13,10 +15,9 @@ use std::time::Instant;
 
 fn boots() {
     let delivered = image("1.2.0", 1, 11_000);
-    for (name, mut w) in [
-        ("loader and small application", world(&[], Medium::SpiNor, &delivered)),
-        ("the product", World::new(&Setup::new(1, 1, &delivered))),
-    ] {
+    for (name, mut w) in
+        [("loader and small application", world(&[], Medium::SpiNor, &delivered)), ("the product", World::new(&Setup::new(1, 1, &delivered)))]
+    {
         let start = Instant::now();
         let n = 5_000;
         for _ in 0..n {

@@ -2,6 +2,8 @@
 
 mod image;
 mod medium;
+#[cfg(test)]
+mod tests;
 
 pub use image::FlashImage;
 pub use medium::{Medium, UnknownMedium};
@@ -72,7 +74,7 @@ pub(crate) fn well_formed(op: &Op) -> bool {
         Op::Write { off, data } => {
             let len = data.len() as u32;
             let inside = *off < SIZE && len > 0 && off % PAGE + len <= PAGE;
-            inside && off % WRITE_UNIT == 0 && len % WRITE_UNIT == 0
+            inside && off.is_multiple_of(WRITE_UNIT) && len.is_multiple_of(WRITE_UNIT)
         }
         Op::Erase { off } => *off < SIZE && off % SECTOR == 0,
         Op::Flush => true,

@@ -59,16 +59,8 @@ fn random_byte(seed: u64, at: u32) -> u8 {
 
 impl Medium {
     /// Every profile.
-    pub const ALL: [Medium; 8] = [
-        Medium::Ideal,
-        Medium::SpiNor,
-        Medium::Nrf52,
-        Medium::Ecc64,
-        Medium::Ecc256,
-        Medium::WriteOnce,
-        Medium::UnstableBits,
-        Medium::WriteBack,
-    ];
+    pub const ALL: [Medium; 8] =
+        [Medium::Ideal, Medium::SpiNor, Medium::Nrf52, Medium::Ecc64, Medium::Ecc256, Medium::WriteOnce, Medium::UnstableBits, Medium::WriteBack];
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -171,7 +163,7 @@ impl Medium {
                 _ => page.marks |= touched,
             }
         });
-        if done < data.len() as u32 && (done % unit.max(1) != 0 || done == 0) {
+        if done < data.len() as u32 && (!done.is_multiple_of(unit.max(1)) || done == 0) {
             let from = (off + done) / unit.max(1) * unit.max(1);
             self.mark_torn(image, from, unit.max(1));
         }

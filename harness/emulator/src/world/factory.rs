@@ -54,13 +54,7 @@ pub(super) fn otp(setup: &Setup) -> Otp {
         1 => "k7Qm-2vTx-9Rpa".to_owned(),
         _ => derive("label").iter().take(12).map(|b| char::from(LETTERS[usize::from(b % 32)])).collect(),
     };
-    Otp {
-        unit: setup.unit,
-        serial: format!("TH1-{:04}", setup.unit),
-        root_key: derive("root key"),
-        label_secret,
-        keys: setup.keys.clone(),
-    }
+    Otp { unit: setup.unit, serial: format!("TH1-{:04}", setup.unit), root_key: derive("root key"), label_secret, keys: setup.keys.clone() }
 }
 
 /// Flash as it leaves the factory.

@@ -1,8 +1,6 @@
 //! Time, supply, reset, ports: the bench's side of the device.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use proofbench_emulator::hw::MS;
 use proofbench_emulator::{Medium, Setup, Uart, World};
 use rstest::rstest;

@@ -1,8 +1,8 @@
 //! What the loader starts and what it refuses.
 
-mod common;
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use common::*;
+use crate::common::*;
 use proofbench_emulator::layout::{SLOT0, STATUS};
 use proofbench_emulator::{Medium, World};
 use proofbench_image::SigningKey;
@@ -230,7 +230,9 @@ fn the_life_cycle_word_goes_where_a_defect_loses_it(#[case] defect: &str, #[case
 
 #[test]
 fn loader_prompts_take_what_they_should_not_and_a_countdown_takes_nothing() {
-    for (defect, word, stops) in [("loader-prompt", "x", true), ("loader-keyed-stop", "x", false), ("loader-keyed-stop", "stop", true), ("countdown-ignored", "stop\r", false)] {
+    for (defect, word, stops) in
+        [("loader-prompt", "x", true), ("loader-keyed-stop", "x", false), ("loader-keyed-stop", "stop", true), ("countdown-ignored", "stop\r", false)]
+    {
         let mut w = device(&[defect]);
         w.set_power(true);
         run(&mut w, 20);
@@ -390,4 +392,53 @@ fn the_delivered_image_and_every_other_of_the_fixtures_is_read_rightly() {
         let got = mark(&mut fresh(), &read(name), "t");
         assert!(got.contains(answer), "{name}: {got}");
     }
+}
+
+/// Ids of the image matrix that a device takes.
+fn taken(defects: &[&str]) -> Vec<&'static str> {
+    let genuine = image("1.3.0", 2, OLD);
+    let variants = proofbench_image::matrix::all(&genuine, SLOT0.len as usize).unwrap();
+    let mut w = device(defects);
+    let fresh = w.flash().clone();
+    let fits = variants.into_iter().filter(|v| v.bytes.len() <= SLOT0.len as usize);
+    fits.filter(|v| {
+        assert!(w.set_flash(fresh.clone()));
+        let ok = mark(&mut w, &v.bytes, "t").contains("Ok(");
+        let log = power_on(&mut w);
+        power_off(&mut w);
+        // The loader is of the same opinion as the application.
+        assert_eq!(log.contains("BL swap test"), ok, "{} {log}", v.id);
+        ok
+    })
+    .map(|v| v.id)
+    .collect()
+}
+
+#[test]
+fn of_the_whole_image_matrix_only_the_genuine_image_is_taken() {
+    let genuine = image("1.3.0", 2, OLD);
+    let wanted: Vec<&str> = proofbench_image::matrix::all(&genuine, SLOT0.len as usize)
+        .unwrap()
+        .iter()
+        .filter(|v| v.expect == proofbench_image::matrix::Expect::Installs)
+        .map(|v| v.id)
+        .collect();
+    assert_eq!(taken(&[]), wanted);
+}
+
+#[rstest]
+#[case("sig-unchecked")]
+#[case("sig-absent-ok")]
+#[case("hash-first-block-only")]
+#[case("crc-not-sig")]
+#[case("key-from-image")]
+#[case("any-key")]
+#[case("length-trusted")]
+#[case("header-unprotected")]
+#[case("prot-tlv-unprotected")]
+fn each_defect_of_verification_takes_something_more_of_the_matrix(#[case] defect: &str) {
+    let (good, bad) = (taken(&[]), taken(&[defect]));
+    assert!(good.iter().all(|id| bad.contains(id)), "{bad:?}");
+    assert!(bad.len() > good.len(), "{bad:?}");
+    println!("{defect}: {:?}", bad.iter().filter(|id| !good.contains(id)).collect::<Vec<_>>());
 }

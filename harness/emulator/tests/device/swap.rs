@@ -1,8 +1,6 @@
 //! The swap, under every cut that the media know.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use proofbench_emulator::Medium;
 use rstest::rstest;
 

@@ -1,6 +1,6 @@
 //! What the tests of the device share: images, a small application, a closure over crash states.
 
-#![allow(dead_code)] // each test binary uses its part
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use proofbench_channel::{Cancel, CrashSpace, Moment, StateId, Wait};
 use proofbench_emulator::boot::{self, Mark};

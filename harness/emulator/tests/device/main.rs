@@ -1,0 +1,6 @@
+//! The device without its application: loader, swap, world.
+
+mod common;
+mod loader;
+mod swap;
+mod world;
