@@ -66,10 +66,26 @@ const CUT: &[Permission] = &[Permission::PowerCut];
 
 /// The suite, in the order in which it runs: cheap ones first.
 pub const CHECKS: &[Check] = &[
-    check!("power-loss/idle", "Power cuts while the device starts and rests", OUTAGE, BASIC, CUT, &["attempts-burnt", "power-cycles-reset"], &["slow-boot", "noisy-log"], |b| {
-        checks::run(b, Act::Idle, OUTAGE, "a device that loses power while it starts or rests comes up with everything unchanged")
-    }),
-    check!("power-loss/chatter", "Fast power cycling changes nothing", OUTAGE, BASIC, CUT, &["attempts-burnt", "power-cycles-reset"], &["slow-boot"], chatter),
+    check!(
+        "power-loss/idle",
+        "Power cuts while the device starts and rests",
+        OUTAGE,
+        BASIC,
+        CUT,
+        &["attempts-burnt", "power-cycles-reset"],
+        &["slow-boot", "noisy-log"],
+        |b| { checks::run(b, Act::Idle, OUTAGE, "a device that loses power while it starts or rests comes up with everything unchanged") }
+    ),
+    check!(
+        "power-loss/chatter",
+        "Fast power cycling changes nothing",
+        OUTAGE,
+        BASIC,
+        CUT,
+        &["attempts-burnt", "power-cycles-reset"],
+        &["slow-boot"],
+        chatter
+    ),
     check!(
         "power-loss/settings",
         "Power cuts while settings are written",
@@ -80,9 +96,16 @@ pub const CHECKS: &[Check] = &[
         &["password-hashed", "silent-bad-command"],
         |b| checks::run(b, Act::Settings, OUTAGE, "each acknowledged setting is kept, an unacknowledged one is old or new, all others are unchanged")
     ),
-    check!("power-loss/user-data", "Power cuts while user data is written", OUTAGE, BASIC, CUT, &["userdata-in-place"], &["silent-bad-command"], |b| {
-        checks::run(b, Act::UserData, OUTAGE, "what the user entered and the device acknowledged is kept")
-    }),
+    check!(
+        "power-loss/user-data",
+        "Power cuts while user data is written",
+        OUTAGE,
+        BASIC,
+        CUT,
+        &["userdata-in-place"],
+        &["silent-bad-command"],
+        |b| { checks::run(b, Act::UserData, OUTAGE, "what the user entered and the device acknowledged is kept") }
+    ),
     check!(
         "power-loss/credential",
         "Power cuts while the credential is changed",
@@ -103,9 +126,16 @@ pub const CHECKS: &[Check] = &[
         &[],
         |b| checks::run(b, Act::Counter, OUTAGE, "the counter never goes back and never jumps")
     ),
-    check!("power-loss/install", "Power cuts while an update is taken", UPDATE, WITH_UPDATE, CUT, &["partial-upload-boots"], &["size-refused-early"], |b| {
-        checks::run(b, Act::Install, UPDATE, "the old image runs until the new one is whole and asked for; a new upload works afterwards")
-    }),
+    check!(
+        "power-loss/install",
+        "Power cuts while an update is taken",
+        UPDATE,
+        WITH_UPDATE,
+        CUT,
+        &["partial-upload-boots"],
+        &["size-refused-early"],
+        |b| { checks::run(b, Act::Install, UPDATE, "the old image runs until the new one is whole and asked for; a new upload works afterwards") }
+    ),
     check!(
         "power-loss/swap",
         "Power cuts while images are exchanged and the new one starts for the first time",
@@ -144,7 +174,12 @@ pub const CHECKS: &[Check] = &[
         &[Permission::PowerCut, Permission::FactoryReset],
         &["reset-flag-first", "reset-never-resumes"],
         &["crypto-erase"],
-        |b| checks::run(b, Act::Reset, DELETION, "nothing is deleted or everything is; once acknowledged everything is; no default credential comes up")
+        |b| checks::deletions(
+            b,
+            DELETION,
+            OUTAGE,
+            "nothing is deleted or everything is; once acknowledged everything is; no default credential comes up"
+        )
     ),
 ];
 

@@ -26,6 +26,8 @@ pub struct Plan {
     pub stimulus: Stimulus,
     /// Storage content from which it is done; the device has no power.
     pub base: Content,
+    /// What the device held before anything was prepared.
+    pub found: Content,
     /// Legal ends.
     pub story: Story,
     /// Legal worlds by the number of acknowledged steps.
@@ -355,7 +357,7 @@ pub fn run(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) ->
     if let Some(credential) = &plan.credential {
         bench.set_credential(credential.clone());
     }
-    let Round { explored, ops, acks, cuts } = round(bench, plan, limits, only)?;
+    let Round { explored, ops, acks, cuts } = round(bench, plan, limits, only, &[])?;
     let medium = bench.crash()?.medium();
     let mut out = Outcome { explored, medium, ops, proven: None, earlier: None, unproven: Vec::new(), rounds: 0, crossed: 0 };
     prove(bench, plan, &acks, &mut out)?;
@@ -368,6 +370,9 @@ pub fn run(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) ->
     // Torn recoveries first: they left something behind for the next torn write to meet.
     let mut starts = out.explored.recovered.clone();
     starts.sort_by_key(|r| r.trace.0.iter().all(|c| c.tear.is_clean()));
+    // What later rounds, and the proof of a finding in one of them, go back to.
+    let mut kept: Vec<StateId> = starts.iter().map(|s| s.state).collect();
+    kept.push(plan.base.state()?);
     for start in starts.into_iter().take(ROUNDS) {
         let again = Plan {
             base: Content::State(start.state),
@@ -378,7 +383,7 @@ pub fn run(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) ->
             ..plan.clone()
         };
         let small = Limits { images: 200, judgements: 100, twice_torn: 0, deep: 24, stop_at: 2, ..limits };
-        let Round { explored, acks, .. } = round(bench, &again, small, None)?;
+        let Round { explored, acks, .. } = round(bench, &again, small, None, &kept)?;
         out.rounds += 1;
         if explored.findings.is_empty() {
             continue;
@@ -403,7 +408,7 @@ struct Round {
     cuts: Vec<(Cut, u128)>,
 }
 
-fn round(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) -> Result<Round, Trouble> {
+fn round(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>, kept: &[StateId]) -> Result<Round, Trouble> {
     let steps = plan.stimulus.steps.len();
     let mut acks = Vec::with_capacity(steps);
     for count in 1..=steps {
@@ -411,14 +416,14 @@ fn round(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) -> R
     }
     let ops = recorded(bench, &plan.base, &plan.stimulus, steps, true)?;
     let mut digests = Vec::new();
-    let kept = bench.crash()?.rebuild(limits.torn || only.is_some(), &mut |at, tear, digest| {
+    let states = bench.crash()?.rebuild(limits.torn || only.is_some(), &mut |at, tear, digest| {
         let wanted = only.is_none_or(|c| c == Cut { at, tear });
         if wanted {
             digests.push(digest);
         }
         wanted
     })?;
-    let roots: Vec<Root> = kept
+    let roots: Vec<Root> = states
         .into_iter()
         .zip(digests)
         .map(|((at, tear, state), digest)| Root { cut: Cut { at, tear }, digest, state, facts: facts_at(plan, &acks, at) })
@@ -429,7 +434,8 @@ fn round(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>) -> R
             None => "the act could not be recorded".to_owned(),
         }));
     }
-    let keep = [plan.base.state()?];
+    let mut keep = kept.to_vec();
+    keep.extend([plan.base.state()?, plan.found.state()?]);
     let cuts = roots.iter().map(|r| (r.cut, r.digest)).collect();
     let mut device = Device { bench, plan, clean_ops: ops.max(plan.boot_ops), last_id: None, dear: DEAR };
     Ok(Round { explored: explore(&mut device, &roots, &keep, limits)?, ops, acks, cuts })

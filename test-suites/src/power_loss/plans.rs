@@ -32,8 +32,8 @@ pub enum Act {
     Credential,
     /// Counting.
     Counter,
-    /// Deleting the user's data.
-    Reset,
+    /// Deleting the user's data by the route of this row of 25-DelFunc.
+    Reset(usize),
     /// Nothing but starting.
     Idle,
 }
@@ -53,7 +53,7 @@ impl Act {
             Act::UserData => ground.stores(bench, true),
             Act::Credential => ground.credential_change(bench),
             Act::Counter => ground.counter(bench),
-            Act::Reset => ground.reset_plan(bench),
+            Act::Reset(route) => ground.reset_plan(bench, route),
             Act::Idle => ground.idle(bench),
         }
     }
@@ -68,6 +68,8 @@ struct Ground {
     next: Vec<Rc<Image>>,
     genuine: std::collections::BTreeMap<String, u32>,
     reset: Option<Action>,
+    /// A token of the owner, once there is one.
+    token: Option<String>,
     boot_ops: u32,
 }
 
@@ -100,13 +102,14 @@ impl Ground {
             _ => false,
         };
         let reset = bench.dossier().ixit.rows(25).iter().filter_map(|r| r.del()).map(|d| d.start.clone()).find(without_token);
-        Ok(Ground { base, watch, credential: bench.credential().cloned(), next, genuine, reset, boot_ops: 0 })
+        Ok(Ground { base, watch, credential: bench.credential().cloned(), next, genuine, reset, token: None, boot_ops: 0 })
     }
 
     fn plan(self, stimulus: Stimulus, base: Content, worlds: Vec<World>, after_ack: Vec<Facts>) -> Plan {
         Plan {
             stimulus,
             base,
+            found: self.base,
             story: Story { worlds, genuine: self.genuine },
             after_ack,
             further: self.next.get(2).cloned(),
@@ -344,18 +347,23 @@ impl Ground {
         if let Some((row, check, value)) = token
             && let Some(check) = filled(&check, &value)
         {
+            self.token = Some(value);
             self.watch.tokens.push((Key::Token(row), check));
         }
         Ok(base)
     }
 
-    fn reset_plan(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
-        let row = self.reset.clone().ok_or_else(|| Trouble::IxitMissing("a row of 25-DelFunc that is started on the console".to_owned()))?;
-        let mut step = Step::of(&row, &[]).ok_or_else(|| Trouble::IxitAmbiguous("the start of the factory reset".to_owned()))?;
-        if let Step::Console(c) = &mut step {
-            c.restarts = false;
-        }
+    fn reset_plan(mut self, bench: &mut Bench, route: usize) -> Result<Plan, Trouble> {
+        let row = bench.dossier().ixit.rows(25).iter().filter_map(|r| r.del()).nth(route).map(|d| d.start.clone());
+        let row = row.ok_or_else(|| Trouble::IxitMissing("a row of 25-DelFunc with a binding".to_owned()))?;
         let base = self.owned(bench)?;
+        let token = self.token.clone().unwrap_or_default();
+        let step = match (&row, Step::of(&row, &[("token", &token)])) {
+            (Action::Button(_), _) if !bench.has(Capability::Fixture) => return Err(Trouble::Capability(Capability::Fixture)),
+            (Action::Smp(_), _) if !bench.has(Capability::UpdatePath) => return Err(Trouble::Capability(Capability::UpdatePath)),
+            (_, Some(step)) => step,
+            (_, None) => return Err(Trouble::Human("a deletion that needs a person or a program cannot be cut at a moment".to_owned())),
+        };
         let stimulus = Stimulus { name: "factory reset", running: true, steps: vec![step], settle: Duration::from_secs(4) };
         let mut plan = self.chain(bench, stimulus, base)?;
         plan.reset = None; // the recovered device of a finished reset has another credential; L3 is asked with the update alone

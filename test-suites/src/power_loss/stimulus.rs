@@ -1,7 +1,7 @@
 //! What the device is doing when its power goes: the acts of the bindings, each able to stop at a moment, so that a cut can fall anywhere in it.
 
 use proofbench_channel::{Answer, Chunk, ErrorKind, Moment, UpdatePath, Wait};
-use proofbench_model::bind::{Action, ConsoleAction, SmpAction};
+use proofbench_model::bind::{Action, ButtonAction, ConsoleAction, SmpAction};
 use proofbench_runner::{Bench, Trouble};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ pub enum Step {
     Console(ConsoleAction),
     /// An SMP request; its parameters are filled in.
     Smp(SmpAction),
+    /// Hold a button of the fixture, release it, wait for the confirmation.
+    Button(ButtonAction),
     /// Send an image, then ask that it be tried at the next boot.
     Install(Rc<Image>),
     /// Keep the image that runs on trial.
@@ -68,7 +70,8 @@ impl Step {
                 s.body = s.body.iter().map(|(k, v)| (k.clone(), fill(v, params))).collect::<BTreeMap<_, _>>();
                 Some(Step::Smp(s))
             }
-            Action::Button(_) | Action::Command(_) | Action::Operator(_) => None,
+            Action::Button(b) => Some(Step::Button(b.clone())),
+            Action::Command(_) | Action::Operator(_) => None,
         }
     }
 
@@ -82,6 +85,7 @@ impl Step {
         match self {
             Step::Boot => Duration::from_millis(bench.bind().recovery_within_ms),
             Step::Console(c) => Duration::from_millis(c.within_ms),
+            Step::Button(b) => Duration::from_millis(b.hold_ms + b.within_ms),
             Step::Smp(_) | Step::Confirm => REQUEST,
             Step::Install(_) => Duration::from_secs(120),
         }
@@ -111,12 +115,33 @@ impl Step {
                 let wait = bench.wait(left(bench).min(REQUEST));
                 Ok(silence(bench.update()?.smp(&request, &wait))?.is_some())
             }
+            Step::Button(b) => hold(bench, b, until),
             Step::Install(image) => install(bench, image, until),
             Step::Confirm => {
                 let wait = bench.wait(left(bench).min(REQUEST));
                 Ok(silence(bench.update()?.mark(None, true, &wait))?.is_some())
             }
         }
+    }
+}
+
+/// Holds the button as long as its binding says, or until the moment has come; it is released whatever happens in between.
+fn hold(bench: &mut Bench, b: &ButtonAction, until: Moment) -> Result<bool, Trouble> {
+    bench.drain()?;
+    let wait = bench.wait(REQUEST);
+    bench.fixture()?.button(&b.name, true, &wait)?;
+    let held = bench.sleep(Duration::from_millis(b.hold_ms).min(until.since(bench.now())));
+    let wait = bench.wait(REQUEST);
+    bench.fixture()?.button(&b.name, false, &wait)?;
+    held?;
+    let left = until.since(bench.now());
+    match &b.expect {
+        None => Ok(!left.is_zero()),
+        Some(expect) => match bench.expect(expect, left) {
+            Ok(found) => Ok(found.is_some()),
+            Err(Trouble::Unreachable(_)) => Ok(false),
+            Err(other) => Err(other),
+        },
     }
 }
 
