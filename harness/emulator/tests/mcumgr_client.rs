@@ -5,9 +5,9 @@
 mod bench;
 
 use bench::{Dut, LABEL, MS, V1_1_0, V1_2_0, V1_3_0, hash_of};
-use mcumgr_toolkit::transport::serial::ConfigurableTimeout;
 use mcumgr_toolkit::MCUmgrClient;
 use mcumgr_toolkit::client::FirmwareUpdateParams;
+use mcumgr_toolkit::transport::serial::ConfigurableTimeout;
 use proofbench_emulator::Uart;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,7 +23,10 @@ enum Ask {
 
 /// A handle on the device, which lives on a thread of its own, because the client wants a port that can move between threads.
 #[derive(Clone)]
-struct Port(Arc<Mutex<(Sender<Ask>, Receiver<Vec<u8>>)>>);
+struct Port(Arc<Mutex<Talk>>);
+
+/// What is asked of the device, and its answers.
+type Talk = (Sender<Ask>, Receiver<Vec<u8>>);
 
 fn serve(asks: &Receiver<Ask>, answers: &Sender<Vec<u8>>) {
     let mut dut = Dut::on(&[]);

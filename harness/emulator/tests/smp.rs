@@ -9,7 +9,11 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 fn flags(image: &Value) -> String {
-    ["active", "confirmed", "pending", "permanent", "bootable"].into_iter().filter(|f| image.at(f) == Some(&Value::Bool(true))).collect::<Vec<_>>().join(" ")
+    ["active", "confirmed", "pending", "permanent", "bootable"]
+        .into_iter()
+        .filter(|f| image.at(f) == Some(&Value::Bool(true)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]

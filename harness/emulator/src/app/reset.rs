@@ -2,8 +2,8 @@
 
 use super::Thermostat;
 use super::stores::Route;
-use crate::defects::Defect;
 use crate::boot::{self, SlotState};
+use crate::defects::Defect;
 use crate::hw::{Cause, Hw, MS, Stop, Uart};
 
 /// How long the button is held for a factory reset.

@@ -3,9 +3,9 @@
 pub mod frame;
 pub mod wire;
 
+use super::Thermostat;
 use super::stores::Route;
 use super::update;
-use super::Thermostat;
 use crate::defects::Defect;
 use crate::hw::{Cause, Hw, MS, Stop, Uart};
 use wire::{Body, EACCESS, EINVAL, ENOTSUP, Header, Refused, encode, refusal};

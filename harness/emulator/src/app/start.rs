@@ -1,8 +1,8 @@
 //! From the first instruction of the application to its first prompt.
 
-use super::stores::{Route, Stores, TRIES, setting};
-use super::shell::Stage;
 use super::Thermostat;
+use super::shell::Stage;
+use super::stores::{Route, Stores, TRIES, setting};
 use crate::defects::Defect;
 use crate::firmware::BootInfo;
 use crate::hw::{Cause, Hw, Input, MS, Stop, Uart};

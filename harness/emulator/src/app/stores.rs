@@ -348,9 +348,9 @@ impl Stores {
 fn wipe(hw: &mut Hw, counters: &mut Log, route: u8) -> Result<(), Stop> {
     let kept = |key: Key, hw: &Hw| match key {
         SALT => hw.defect(Defect::ResetKeepsWifi) || hw.defect(Defect::ResetKeepsTokens) || hw.defect(Defect::ResetKeepsPassword),
-        3 | 4 => hw.defect(Defect::ResetKeepsWifi),         // defect reset-keeps-wifi
+        3 | 4 => hw.defect(Defect::ResetKeepsWifi),                // defect reset-keeps-wifi
         TOKEN..=TOKEN_NEXT => hw.defect(Defect::ResetKeepsTokens), // defect reset-keeps-tokens
-        PASSWORD => hw.defect(Defect::ResetKeepsPassword),  // defect reset-keeps-password
+        PASSWORD => hw.defect(Defect::ResetKeepsPassword),         // defect reset-keeps-password
         _ => false,
     };
     if hw.defect(Defect::ResetFlagFirst) {

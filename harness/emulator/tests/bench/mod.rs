@@ -238,9 +238,7 @@ pub fn hash_of(image: &[u8]) -> Vec<u8> {
     proofbench_image::Image::parse(image).unwrap().claimed_digest().unwrap().to_vec()
 }
 
-pub fn cbor(
-    fill: impl FnOnce(&mut minicbor::Encoder<Vec<u8>>) -> Result<(), minicbor::encode::Error<std::convert::Infallible>>,
-) -> Vec<u8> {
+pub fn cbor(fill: impl FnOnce(&mut minicbor::Encoder<Vec<u8>>) -> Result<(), minicbor::encode::Error<std::convert::Infallible>>) -> Vec<u8> {
     let mut e = minicbor::Encoder::new(Vec::new());
     fill(&mut e).unwrap();
     e.into_writer()
