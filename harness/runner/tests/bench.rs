@@ -226,7 +226,8 @@ fn a_dump_proves_its_reader() {
     let (mut b, _) = ready();
     let dump = b.dump().unwrap();
     assert_eq!(dump.len(), 256 * 1024);
-    let image = b.image("images/th1-1.2.0.bin").unwrap();
+    let delivered = proofbench_rig::delivered_image(b.dossier()).unwrap().to_owned();
+    let image = b.image(&delivered).unwrap();
     assert!(b.region(&dump, "slot0").unwrap().starts_with(&image));
     assert_eq!(b.region(&dump, "no-such-region").unwrap_err().reason(), Reason::IxitMissing);
 }
