@@ -42,6 +42,7 @@ impl Planted {
     /// Plants in these rows (`table/row`), and reads back what can be read back: the data exist, and differ from the defaults. `round` tells the canaries of
     /// one planting from those of the next.
     pub fn plant(bench: &mut Bench, rows: &[String], round: &str) -> Result<Self, Trouble> {
+        super::state::own_session(bench)?;
         let mut planted = Planted::default();
         let seed = bench.seed();
         for name in rows {

@@ -6,7 +6,7 @@
 
 use super::canary::{self, Planted};
 use super::route::{self, Route};
-use super::state::{self, State};
+use super::state::{self, Reader, State};
 use super::{BUDGET, bound_here};
 use crate::report::{Report, each_row};
 use proofbench_model::bind::Action;
@@ -18,8 +18,10 @@ use std::time::Duration;
 const B: &str = "5.11-1-2 b";
 const C: &str = "5.11-1-2 c";
 const NEEDS: &[Capability] = &[Capability::Console, Capability::Power];
-/// Cuts of one route.
-const CUTS: u32 = 24;
+/// Cuts of one route: over the whole of it, to find where it begins, and from there to the confirmation.
+const SURVEY: u32 = 6;
+const BISECT: u32 = 8;
+const DENSE: u32 = 16;
 /// Before a confirmation that came late, the deletion has begun at most so long ago: earlier cuts hit the wait for the button.
 const REACH: Duration = Duration::from_millis(2500);
 
@@ -39,11 +41,25 @@ pub const INTERRUPTED: Check = Check {
     run: |bench| each_row(bench, &[C], interrupted),
 };
 
+/// The cuts of one route.
+struct Campaign {
+    deletes: Vec<String>,
+    planted: Planted,
+    reader: Reader,
+    /// Turns so far: each planting is another.
+    turn: u32,
+    intact: u32,
+    erased: u32,
+    unseen: u32,
+}
+
 fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
-    const EXPECTED: &str = "after a cut everything is there and the old password works, or everything is gone and the label's does";
     let deletes = row.del().map(|d| d.deletes.clone()).unwrap_or_default();
+    let mut reader = Reader::default();
+    reader.peek(bench)?;
     // Undisturbed: it works, and how long it takes.
-    let mut planted = Planted::plant(bench, &deletes, "undisturbed")?;
+    let planted = Planted::plant(bench, &deletes, "undisturbed")?;
+    reader.peek(bench)?;
     let route = Route::new(bench, row, &planted)?;
     let begun = bench.now();
     let (did, _) = route.start(bench)?;
@@ -51,22 +67,77 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
         return Err(Trouble::NoOpportunity(format!("{}: the undisturbed reset did not work: {did:?}", route.id)));
     }
     let confirmed = bench.now().since(begun);
-    let Some(boot) = bench.try_ready(Duration::from_millis(route.bind.within_ms))? else {
+    if bench.try_ready(Duration::from_millis(route.bind.within_ms))?.is_none() {
         return Err(Trouble::NoOpportunity(format!("{}: not ready after the undisturbed reset", route.id)));
-    };
+    }
     let took = bench.now().since(begun);
-    bench.note(&format!("{}: confirmed after {confirmed:?}, ready after {took:?} (boot {})", route.id, boot.id));
+    bench.note(&format!("{}: confirmed after {confirmed:?}, ready after {took:?}", route.id));
     if state::look(bench, &planted)? != State::Erased {
         return Err(Trouble::NoOpportunity(format!("{}: the undisturbed reset did not erase: that is another check's matter", route.id)));
     }
-    let first = confirmed.saturating_sub(REACH).max(route.lead().min(confirmed).saturating_sub(REACH));
-    let (mut intact, mut erased, mut unseen) = (0, 0, 0);
-    for n in 0..CUTS {
-        if n == 0 || intact_lost(bench, &planted)? {
-            planted = Planted::plant(bench, &deletes, &format!("cut {n}"))?;
+    let first = confirmed.saturating_sub(REACH);
+    let mut campaign = Campaign { deletes, planted, reader, turn: 0, intact: 0, erased: 0, unseen: 0 };
+    if let Some(what) = campaign.run(bench, row, first, confirmed, took)? {
+        report.violated(bench, C, WHOLE, &what);
+        return Ok(());
+    }
+    let Campaign { intact, erased, unseen, .. } = campaign;
+    let counted = intact + erased;
+    if counted == 0 {
+        return Err(Trouble::NoOpportunity(format!("none of {unseen} cuts was witnessed")));
+    }
+    let bound = 3.0 / f64::from(counted);
+    bench.strength(format!(
+        "{counted} witnessed cuts from {first:?} to {took:?} after the start ({intact} before it began, {erased} finished at the next start), dense in \
+         between; 95 % bound {bound:.2}"
+    ));
+    report.satisfied(bench, C, WHOLE, &format!("{}: {counted} cuts, none left a half", row.id));
+    Ok(())
+}
+
+const WHOLE: &str = "after a cut everything is there and the old password works, or everything is gone and the label's does";
+
+impl Campaign {
+    /// A coarse survey, then the edge between not begun and begun by bisection, then dense cuts from that edge to the confirmation: where the wipe is.
+    fn run(&mut self, bench: &mut Bench, row: &Row, first: Duration, confirmed: Duration, took: Duration) -> Result<Option<String>, Trouble> {
+        let (mut before, mut after) = (first, took);
+        for n in 0..SURVEY {
+            let at = first + (took.saturating_sub(first)) * n / SURVEY;
+            match self.cut(bench, row, at)? {
+                Some(State::Half(what)) => return Ok(Some(what)),
+                Some(State::Intact) => before = before.max(at),
+                Some(State::Erased) => after = after.min(at),
+                None => {}
+            }
         }
-        let route = Route::new(bench, row, &planted)?;
-        let at = first + (took - first.min(took)) * n / CUTS;
+        for _ in 0..BISECT {
+            if after.saturating_sub(before) < Duration::from_millis(1) {
+                break;
+            }
+            let at = before + (after - before) / 2;
+            match self.cut(bench, row, at)? {
+                Some(State::Half(what)) => return Ok(Some(what)),
+                Some(State::Intact) => before = at,
+                Some(State::Erased) => after = at,
+                None => break,
+            }
+        }
+        let wipe = confirmed.saturating_sub(before);
+        for n in 1..=DENSE {
+            if let Some(State::Half(what)) = self.cut(bench, row, before + wipe * n / DENSE)? {
+                return Ok(Some(what));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One cut; none if nothing witnessed it.
+    fn cut(&mut self, bench: &mut Bench, row: &Row, at: Duration) -> Result<Option<State>, Trouble> {
+        if self.turn == 0 || state::look(bench, &self.planted)? != State::Intact {
+            self.planted = Planted::plant(bench, &self.deletes, &format!("cut {}", self.turn))?;
+        }
+        self.turn += 1;
+        let route = Route::new(bench, row, &self.planted)?;
         let before = bench.last_boot_id().map(str::to_owned);
         route.start_and_leave(bench, at)?;
         bench.power_off()?;
@@ -77,49 +148,35 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
             if bench.boot_seen().boots == 0 {
                 return Err(Trouble::Unreachable(format!("{}: nothing on the console after a cut at {at:?}", route.id)));
             }
-            report.violated(bench, C, EXPECTED, &format!("{}: cut at {at:?}: the device does not come up", route.id));
-            return Ok(());
+            return Ok(Some(State::Half(format!("{}: cut {at:?} after its start: the device does not come up", route.id))));
         };
         if bench.witness(before.as_deref(), &boot).is_err() {
-            unseen += 1;
-            continue;
+            self.unseen += 1;
+            return Ok(None);
         }
-        let mut state = state::look(bench, &planted)?;
+        let mut state = state::look(bench, &self.planted)?;
         if state == State::Erased
-            && let Some(dump) = state::dump(bench)?
+            && let Some(dump) = self.reader.peek(bench)?
         {
-            let hits = state::remains(&dump, &planted);
+            let hits = state::remains(&dump, &self.planted);
             if !hits.is_empty() {
                 bench.evidence("flash-after-cut.bin", &dump);
                 state = State::Half(format!("the device shows nothing and the flash holds {}", state::tell(&hits)));
             }
-            state::wake(bench)?;
         }
         bench.note(&format!("cut at {at:?}: {state:?}"));
-        match state {
-            State::Intact => intact += 1,
-            State::Erased => erased += 1,
-            State::Half(what) => {
-                report.violated(bench, C, EXPECTED, &format!("{}: cut {at:?} after its start: {what}", route.id));
-                return Ok(());
+        Ok(Some(match state {
+            State::Half(what) => State::Half(format!("{}: cut {at:?} after its start: {what}", route.id)),
+            State::Intact => {
+                self.intact += 1;
+                State::Intact
             }
-        }
+            State::Erased => {
+                self.erased += 1;
+                State::Erased
+            }
+        }))
     }
-    let counted = intact + erased;
-    if counted == 0 {
-        return Err(Trouble::NoOpportunity(format!("none of {unseen} cuts was witnessed")));
-    }
-    bench.strength(format!(
-        "{counted} witnessed cuts from {first:?} to {took:?} ({intact} before it began, {erased} finished); 95 % bound {:.3}",
-        3.0 / f64::from(counted)
-    ));
-    report.satisfied(bench, C, EXPECTED, &format!("{}: {counted} cuts, none left a half", route.id));
-    Ok(())
-}
-
-/// Whether the canaries of the last turn are gone and have to be planted again.
-fn intact_lost(bench: &mut Bench, planted: &Planted) -> Result<bool, Trouble> {
-    Ok(state::look(bench, planted)? != State::Intact)
 }
 
 /// What must not reset.

@@ -7,7 +7,7 @@
 
 use super::canary::Planted;
 use super::route::{Ran, Route};
-use super::state::{self, State};
+use super::state::{self, Reader, State};
 use super::{BUDGET, bound_here};
 use crate::report::{Report, each_row};
 use proofbench_model::dossier::Row;
@@ -49,6 +49,8 @@ pub const ERASES: Check = Check {
 
 fn erases(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     let deletes = row.del().map(|d| d.deletes.clone()).unwrap_or_default();
+    let mut reader = Reader::default();
+    reader.peek(bench)?;
     let planted = Planted::plant(bench, &deletes, "erases")?;
     if planted.stores.is_empty() && planted.tokens.is_empty() && planted.password.is_none() {
         return Err(Trouble::IxitMissing(format!("a row named in `deletes` of {} whose binding can be set", row.id)));
@@ -56,10 +58,7 @@ fn erases(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
     let expected_a = "user data that differ from the defaults exist in every store that the function deletes";
     report.satisfied(bench, A, expected_a, &[vec![planted.summary()], planted.skipped.clone()].concat().join("; not planted: "));
     let route = Route::new(bench, row, &planted)?;
-    let before = state::dump(bench)?;
-    if before.is_some() {
-        state::wake(bench)?;
-    }
+    let before = reader.peek(bench)?;
     let seen_before = before.as_deref().map(|d| state::remains(d, &planted)).unwrap_or_default();
     let Ran { did, confirmed, boot } = route.run(bench)?;
     let expected_b = "the function does what its documentation says, and the device is ready again within the declared time";
@@ -86,7 +85,7 @@ fn erases(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
             wrong.extend(state::still(&planted, bench)?.into_iter().map(|what| format!("{what} is there after restart {n}")));
         }
     }
-    let after = state::dump(bench)?;
+    let after = reader.peek(bench)?;
     if let Some(after) = &after {
         let hits = state::remains(after, &planted);
         if !hits.is_empty() {
@@ -141,12 +140,11 @@ pub const CONFIRMATION: Check = Check {
 fn confirmation(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     const TRUE: &str = "the confirmation comes when the deletion is done, not before";
     let deletes = row.del().map(|d| d.deletes.clone()).unwrap_or_default();
+    let mut reader = Reader::default();
+    reader.peek(bench)?;
     let planted = Planted::plant(bench, &deletes, "confirmation")?;
     let route = Route::new(bench, row, &planted)?;
-    let before = state::dump(bench)?;
-    if before.is_some() {
-        state::wake(bench)?;
-    }
+    let before = reader.peek(bench)?;
     let visible = before.as_deref().map(|d| state::remains(d, &planted)).unwrap_or_default();
     let (did, confirmed) = route.start(bench)?;
     if confirmed != Some(true) {
@@ -170,7 +168,9 @@ fn confirmation(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(),
         }
         return Ok(());
     }
+    // The reader has shown that it sees what the device writes; a flash that is as it was before the deletion is an answer here.
     let Some(after) = state::dump(bench)? else { return Err(Trouble::Capability(Capability::Storage)) };
+    state::wake(bench)?;
     let hits = state::remains(&after, &planted);
     bench.strength(format!("{} canaries seen in the flash before, searched again at the moment of the confirmation", visible.len()));
     if hits.is_empty() {

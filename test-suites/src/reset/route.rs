@@ -3,15 +3,13 @@
 use super::canary::Planted;
 use proofbench_channel::SmpRequest;
 use proofbench_model::RowId;
-use proofbench_model::bind::{Action, DelBind};
+use proofbench_model::bind::{Action, ButtonAction, DelBind};
 use proofbench_model::dossier::Row;
 use proofbench_runner::bench::{Boot, Did};
 use proofbench_runner::{Bench, Trouble};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A finger may be early or late by this much.
-const FINGER: Duration = Duration::from_millis(500);
 /// How long a single request to an adapter may take.
 const ADAPTER: Duration = Duration::from_secs(5);
 
@@ -71,7 +69,10 @@ impl Route {
         let action = unrestarted(&self.bind.start);
         // What the console says while an adapter is busy with the request stays in the queue: it is young enough.
         bench.drain()?;
-        let did = bench.perform(&action, &self.params())?;
+        let did = match &action {
+            Action::Button(b) => hold_until_told(bench, b)?,
+            other => bench.perform(other, &self.params())?,
+        };
         let confirmed = match &self.bind.confirmation {
             None => None,
             Some(_) if self.answer_confirms() => Some(did.is_done()),
@@ -142,14 +143,22 @@ impl Route {
         }
         Ok(())
     }
+}
 
-    /// How long the start itself takes before anything can happen.
-    pub fn lead(&self) -> Duration {
-        match &self.bind.start {
-            Action::Button(b) => Duration::from_millis(b.hold_ms).saturating_sub(FINGER),
-            _ => Duration::ZERO,
-        }
-    }
+/// Holds the button until the device confirms, for the declared time at the longest: so the confirmation is seen when it comes, and not when the finger
+/// would have let go.
+fn hold_until_told(bench: &mut Bench, b: &ButtonAction) -> Result<Did, Trouble> {
+    let Some(expect) = b.expect.clone() else { return bench.perform(&Action::Button(b.clone()), &[]) };
+    let hold = Duration::from_millis(b.hold_ms);
+    let wait = bench.wait(ADAPTER);
+    bench.fixture()?.button(&b.name, true, &wait)?;
+    let held = bench.expect(&expect, hold);
+    release_button(bench, &b.name)?;
+    let found = match held? {
+        None => bench.expect(&expect, Duration::from_millis(b.within_ms))?,
+        found => found,
+    };
+    Ok(found.map_or(Did::Silent, |f| Did::Done { value: f.value, text: f.line }))
 }
 
 fn release_button(bench: &mut Bench, name: &str) -> Result<(), Trouble> {

@@ -48,6 +48,18 @@ fn label(bench: &Bench) -> Result<Credential, Trouble> {
     bench.dossier().device.sample.label.clone().ok_or_else(|| Trouble::IxitMissing("[sample] label of device.toml".to_owned()))
 }
 
+/// Makes sure of a session: with the credential in force, or with the label's if a reset a moment ago has brought that back.
+pub(super) fn own_session(bench: &mut Bench) -> Result<(), Trouble> {
+    let label = label(bench)?;
+    if let Some(current) = bench.credential().cloned()
+        && current != label
+        && !try_login(bench, &current)?
+    {
+        bench.set_credential(label);
+    }
+    bench.session()
+}
+
 /// Looks which credential works and which canaries are there.
 pub(super) fn look(bench: &mut Bench, planted: &Planted) -> Result<State, Trouble> {
     if let Some(password) = &planted.password {
@@ -122,6 +134,34 @@ pub(super) fn opens_without_login(bench: &mut Bench) -> Result<bool, Trouble> {
         Some((0, _)) => Ok(true),
         Some(_) => Ok(false),
         None => Err(Trouble::Unreachable("no prompt on the console".to_owned())),
+    }
+}
+
+/// The flash reader over a check: each dump is younger than the change before it, or it is no dump.
+#[derive(Default)]
+pub(super) struct Reader {
+    last: Option<Vec<u8>>,
+}
+
+impl Reader {
+    /// A dump. Leaves the device without power; none where the rig has no reader. The caller has had the device acknowledge a change since the dump before: one that
+    /// shows no difference is stale (or the stores are kept elsewhere), and proves nothing.
+    pub fn dump(&mut self, bench: &mut Bench) -> Result<Option<Vec<u8>>, Trouble> {
+        let Some(now) = dump(bench)? else { return Ok(None) };
+        if self.last.as_ref() == Some(&now) {
+            return Err(Trouble::NoOpportunity("the flash is read as it was, although the device has acknowledged changes since".to_owned()));
+        }
+        self.last = Some(now.clone());
+        Ok(Some(now))
+    }
+
+    /// As [`Reader::dump`], and the device is ready again afterwards.
+    pub fn peek(&mut self, bench: &mut Bench) -> Result<Option<Vec<u8>>, Trouble> {
+        let dump = self.dump(bench)?;
+        if dump.is_some() {
+            wake(bench)?;
+        }
+        Ok(dump)
     }
 }
 

@@ -47,8 +47,11 @@ pub(super) struct Outcome {
 
 /// Offers a file by the whole sequence of steps, whatever the device says to each, restarts twice, and looks at what runs.
 pub(super) fn offer(bench: &mut Bench, lab: &Lab, bytes: &[u8], route: Route) -> Result<Outcome, Trouble> {
+    // What a control left in the slot is genuine: started in the place of a refused offer it would look like the offer.
+    path::erase(bench)?;
+    let stale = path::offered_hash(bench)?;
     let uploaded = path::upload(bench, bytes)?;
-    let said = format!("upload: {uploaded}");
+    let mut said = format!("upload: {uploaded}");
     if uploaded == Step::Silent {
         // Only the restart shows whether it died of it; silence alone decides nothing.
         let fate = match after_restarts(bench, lab)? {
@@ -56,6 +59,10 @@ pub(super) fn offer(bench: &mut Bench, lab: &Lab, bytes: &[u8], route: Route) ->
             other => other,
         };
         return Ok(Outcome { said, agreed: false, fate });
+    }
+    if stale.is_some() && matches!(uploaded, Step::Refused(_) | Step::Stalled(_)) {
+        said.push_str("; not marked: the slot still holds an image from before");
+        return Ok(Outcome { said, agreed: false, fate: after_restarts(bench, lab)? });
     }
     insist_and_look(bench, lab, bytes, route, said)
 }

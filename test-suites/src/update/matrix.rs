@@ -122,7 +122,7 @@ fn other_model(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
 }
 
 /// Gives the stores that can be read back values that are not their defaults, so that damage to them shows.
-fn plant(bench: &mut Bench) -> Result<(), Trouble> {
+pub(super) fn plant(bench: &mut Bench) -> Result<(), Trouble> {
     let value = format!("pb{:012x}", bench.seed() & 0xffff_ffff_ffff);
     let rows: Vec<_> = [10, 21].iter().flat_map(|t| bench.dossier().ixit.rows(*t)).filter_map(|r| r.store().cloned()).collect();
     for store in rows.into_iter().filter(|s| s.kind == "personal" && s.get.is_some()) {

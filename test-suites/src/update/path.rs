@@ -118,36 +118,45 @@ pub(super) fn piece_len(bench: &mut Bench) -> Result<usize, Trouble> {
     Ok(bench.update()?.max_chunk().max(1))
 }
 
-/// The piece at `offset`. The first one announces the length and the digest of the file.
-pub(super) fn piece(bytes: &[u8], offset: usize, len: usize) -> Chunk<'_> {
+/// What the first piece announces beside the length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Announce {
+    /// The digest of the file, as a careful tool does.
+    Digest,
+    /// Nothing: the device has to keep its pieces in order by itself.
+    Nothing,
+}
+
+/// The piece at `offset`. The first one announces the length of the file.
+pub(super) fn piece(bytes: &[u8], offset: usize, len: usize, announce: Announce) -> Chunk<'_> {
     let end = offset.saturating_add(len).min(bytes.len());
     let first = offset == 0;
     Chunk {
         offset: u32::try_from(offset).unwrap_or(u32::MAX),
         data: bytes.get(offset..end).unwrap_or_default(),
         total: first.then(|| u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
-        sha: first.then(|| Sha256::digest(bytes).into()),
+        sha: (first && announce == Announce::Digest).then(|| Sha256::digest(bytes).into()),
     }
 }
 
 /// Sends a file as a well-behaved tool does: in pieces, each where the device wants it, until it has all or stops.
 pub(super) fn upload(bench: &mut Bench, bytes: &[u8]) -> Result<Step, Trouble> {
-    upload_until(bench, bytes, bytes.len())
+    upload_until(bench, bytes, bytes.len(), Announce::Digest)
 }
 
 /// As [`upload`], but stops before the piece that would pass `stop`.
-pub(super) fn upload_until(bench: &mut Bench, bytes: &[u8], stop: usize) -> Result<Step, Trouble> {
+pub(super) fn upload_until(bench: &mut Bench, bytes: &[u8], stop: usize, announce: Announce) -> Result<Step, Trouble> {
     bench.quiet(true);
-    let step = send_pieces(bench, bytes, stop);
+    let step = send_pieces(bench, bytes, stop, announce);
     bench.quiet(false);
     step
 }
 
-fn send_pieces(bench: &mut Bench, bytes: &[u8], stop: usize) -> Result<Step, Trouble> {
+fn send_pieces(bench: &mut Bench, bytes: &[u8], stop: usize, announce: Announce) -> Result<Step, Trouble> {
     let len = piece_len(bench)?;
     let (mut offset, mut stalls) = (0, 0);
     loop {
-        let next = match chunk(bench, &piece(bytes, offset, len))? {
+        let next = match chunk(bench, &piece(bytes, offset, len, announce))? {
             Answer::Accepted(next) => next as usize,
             Answer::Refused(why) => return Ok(Step::Refused(format!("at byte {offset}: {why}"))),
             Answer::Silent => return Ok(Step::Silent),

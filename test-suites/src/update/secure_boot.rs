@@ -82,7 +82,7 @@ fn ground(bench: &mut Bench, row: &Row, lab: Lab) -> Result<Ground, Trouble> {
     let bind = row.sec_boot().cloned().ok_or_else(|| Trouble::IxitMissing(format!("binding of row {}", row.id)))?;
     let region = bench.bind().regions.get(&bind.region).copied();
     let region = region.ok_or_else(|| Trouble::IxitMissing(format!("[bind.regions] {} of device.toml", bind.region)))?;
-    let dump = bench.dump()?;
+    let dump = fresh_dump(bench, &lab)?;
     let image = lab.delivered.clone();
     if !bench.region(&dump, &bind.region)?.starts_with(&image.bytes) {
         return Err(Trouble::Precondition(format!("region `{}` does not hold {}, which runs", bind.region, lab.baseline)));
@@ -90,6 +90,30 @@ fn ground(bench: &mut Bench, row: &Row, lab: Lab) -> Result<Ground, Trouble> {
     let ground = Ground { bind, region, dump, image, lab };
     start(bench)?.ok_or_else(|| Trouble::NoOpportunity("the device does not start from cold with its flash unchanged".to_owned()))?;
     Ok(ground)
+}
+
+/// A dump by a reader that has shown that it sees what the device writes: between two dumps the device takes a value into a store or, where it has none, part of
+/// an image into the slot that does not run.
+fn fresh_dump(bench: &mut Bench, lab: &Lab) -> Result<Vec<u8>, Trouble> {
+    let before = bench.dump()?;
+    wake(bench)?;
+    super::matrix::plant(bench)?;
+    let after = bench.dump()?;
+    if after != before {
+        return Ok(after);
+    }
+    wake(bench)?;
+    path::upload_until(bench, &lab.delivered.bytes, lab.delivered.bytes.len() / 2, path::Announce::Nothing)?;
+    let after = bench.dump()?;
+    if after != before {
+        return Ok(after);
+    }
+    Err(Trouble::NoOpportunity("the flash is read as it was, although the device has written to it since".to_owned()))
+}
+
+fn wake(bench: &mut Bench) -> Result<(), Trouble> {
+    bench.power_on()?;
+    bench.wait_ready(path::recovery(bench)).map(drop)
 }
 
 fn any_lab(bench: &mut Bench) -> Result<Lab, Trouble> {

@@ -6,7 +6,7 @@
 
 use super::judge;
 use super::lab::{Genuine, Lab};
-use super::path::{self, Restarted, Step};
+use super::path::{self, Announce, Restarted, Step};
 use super::{BUDGET, NEEDS, bound_here};
 use crate::report::{Report, each_row};
 use proofbench_channel::Answer;
@@ -78,7 +78,7 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
     for stop in stops {
         // Nothing of an earlier, whole transfer must stand in the slot: it would make the image whole again.
         path::erase(bench)?;
-        let uploaded = path::upload_until(bench, &base.bytes, stop)?;
+        let uploaded = path::upload_until(bench, &base.bytes, stop, Announce::Digest)?;
         if uploaded != Step::Done {
             return Err(Trouble::NoOpportunity(format!("the transfer could not be taken to byte {stop}: {uploaded}")));
         }
@@ -90,7 +90,7 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
         }
     }
     // Broken off and taken up again without a restart.
-    path::upload_until(bench, &base.bytes, len / 2)?;
+    path::upload_until(bench, &base.bytes, len / 2, Announce::Digest)?;
     bench.sleep(std::time::Duration::from_secs(2))?;
     if let Some(what) = ends_whole(bench, &lab, &base, "taken up again after a pause", &mut |bench| path::upload(bench, &base.bytes))? {
         report.violated(bench, B, EXPECTED, &what);
@@ -128,11 +128,11 @@ fn odd_pieces(bench: &mut Bench, bytes: &[u8], skip: bool) -> Result<Step, Troub
     for _ in 0..=bytes.len() {
         // The first piece opens the transfer: one that comes before it belongs to no transfer.
         if skip && offset > 0 && offset + len < bytes.len() {
-            if let Answer::Silent = path::chunk(bench, &path::piece(bytes, offset + len, len))? {
+            if let Answer::Silent = path::chunk(bench, &path::piece(bytes, offset + len, len, Announce::Nothing))? {
                 return Ok(Step::Silent);
             }
         }
-        let next = match path::chunk(bench, &path::piece(bytes, offset, len))? {
+        let next = match path::chunk(bench, &path::piece(bytes, offset, len, Announce::Nothing))? {
             Answer::Accepted(next) => next as usize,
             Answer::Refused(why) => return Ok(Step::Refused(format!("at byte {offset}: {why}"))),
             Answer::Silent => return Ok(Step::Silent),
@@ -146,7 +146,7 @@ fn odd_pieces(bench: &mut Bench, bytes: &[u8], skip: bool) -> Result<Step, Troub
         // The repeated piece: whatever the device says to it, its next wish counts.
         let mut wish = next;
         if !skip && offset > 0 {
-            match path::chunk(bench, &path::piece(bytes, offset, len))? {
+            match path::chunk(bench, &path::piece(bytes, offset, len, Announce::Nothing))? {
                 Answer::Accepted(next) => wish = next as usize,
                 Answer::Refused(why) => return Ok(Step::Refused(format!("byte {offset} again: {why}"))),
                 Answer::Silent => return Ok(Step::Silent),
@@ -175,8 +175,8 @@ fn second(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
     let begin = base.bytes.len() / 2;
     let mut overlap = |bench: &mut Bench| {
         path::erase(bench)?;
-        path::upload_until(bench, &base.bytes, begin)?;
-        path::upload(bench, &other.bytes)
+        path::upload_until(bench, &base.bytes, begin, Announce::Nothing)?;
+        path::upload_until(bench, &other.bytes, other.bytes.len(), Announce::Nothing)
     };
     let about = format!("{} begun after {begin} bytes of {}", other.version, base.version);
     if let Some(what) = ends_whole(bench, &lab, &other, &about, &mut overlap)? {

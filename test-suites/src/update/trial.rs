@@ -83,23 +83,30 @@ fn unconfirmed(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
             return Ok(());
         }
     }
-    for n in 1..=2 {
-        if let Restarted::NotReady(words) = path::restart(bench)? {
-            report.violated(bench, B, GIVEN_UP, &format!("restart {n} after a trial that nobody confirmed: {words}"));
-            return Ok(());
-        }
-        let running = path::running(bench)?;
-        if running != lab.baseline {
-            let what = format!("restart {n} after a trial that nobody confirmed: {running} runs, not {}", lab.baseline);
-            report.violated(bench, B, GIVEN_UP, &what);
-            return Ok(());
-        }
+    if let Some(what) = not_given_up(bench, &lab)? {
+        report.violated(bench, B, GIVEN_UP, &what);
+        return Ok(());
     }
     if let Some(what) = counter_sank(bench, &lab)? {
         report.violated(bench, B, GIVEN_UP, &what);
         return Ok(());
     }
     finish(bench, &mut lab, report, &next, GIVEN_UP, "given up at the first restart, still gone after the second; counter unchanged")
+}
+
+/// Restarts twice after a trial that nobody confirmed; says what is wrong if the image from before is not back.
+fn not_given_up(bench: &mut Bench, lab: &Lab) -> Result<Option<String>, Trouble> {
+    for n in 1..=2 {
+        let about = format!("restart {n} after a trial that nobody confirmed");
+        if let Restarted::NotReady(words) = path::restart(bench)? {
+            return Ok(Some(format!("{about}: {words}")));
+        }
+        let running = path::running(bench)?;
+        if running != lab.baseline {
+            return Ok(Some(format!("{about}: {running} runs, not {}", lab.baseline)));
+        }
+    }
+    Ok(None)
 }
 
 fn counter_sank(bench: &mut Bench, lab: &Lab) -> Result<Option<String>, Trouble> {
@@ -122,7 +129,11 @@ fn finish(bench: &mut Bench, lab: &mut Lab, report: &mut Report, image: &Genuine
 fn broken(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     let mut lab = Lab::open(bench, row)?;
     let next = lab.next()?;
-    lab.control(bench, &next)?;
+    lab.try_image(bench, &next)?;
+    if let Some(what) = not_given_up(bench, &lab)? {
+        report.violated(bench, B, GIVEN_UP, &what);
+        return Ok(());
+    }
     let files = [("crashing", lab.bind.crashing.clone()), ("hanging", lab.bind.hanging.clone())];
     let mut seen = Vec::new();
     for (kind, file) in files {
