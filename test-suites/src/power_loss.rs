@@ -162,7 +162,7 @@ pub const CHECKS: &[Check] = &[
         UPDATE,
         WITH_UPDATE,
         &[Permission::PowerCut, Permission::CounterIncrement],
-        &["lie-revert", "report-before-commit"],
+        &["lie-revert"],
         &[],
         |b| checks::run(b, Act::Confirm, UPDATE, "the update is kept or taken back, whole and truthfully reported; once acknowledged it stays")
     ),

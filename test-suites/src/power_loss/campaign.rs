@@ -6,7 +6,7 @@
 use super::content::Content;
 use super::explore::{BootEnd, Explored, Facts, Finding, Judged, Limits, Located, Root, Subject, draw, explore};
 use super::observe::Watchlist;
-use super::oracle::{Key, Seen, Story, World};
+use super::oracle::{Key, NO_ANSWER, Seen, Story, World};
 use super::stimulus::{Image, Step, Stimulus};
 use super::trace::{Cut, Trace};
 use proofbench_channel::{CrashVisitor, StateId, Tear};
@@ -111,6 +111,15 @@ pub fn look(bench: &mut Bench, watch: &Watchlist, from: &Content, end: &Content)
 pub fn world(bench: &mut Bench, watch: &Watchlist, name: &str, from: &Content, next: &[usize]) -> Result<World, Trouble> {
     let end = boot_once(bench, from)?;
     let seen = look(bench, watch, from, &end)?.ok_or_else(|| Trouble::Precondition(format!("undisturbed, the device does not come up ({name})")))?;
+    // What cannot be asked of an undisturbed device cannot be held against a disturbed one: the bench or the declaration is wrong.
+    if let Some((key, _)) = seen.iter().find(|(_, value)| *value == NO_ANSWER) {
+        return Err(Trouble::Precondition(format!("undisturbed, the device does not say its {} ({name})", key.text())));
+    }
+    if let (Some(image), Some(version)) = (seen.get(&Key::RunningImage), seen.get(&Key::Version))
+        && image != version
+    {
+        return Err(Trouble::RigFault(format!("undisturbed, the flash reader finds image `{image}` where the device reports `{version}` ({name})")));
+    }
     let values = seen.into_iter().filter(|(key, _)| *key != Key::OtherImage).map(|(key, value)| (key, vec![value])).collect();
     Ok(World { name: name.to_owned(), values, next: Story::set(next) })
 }

@@ -3,7 +3,7 @@
 use super::observe::Watchlist;
 use super::oracle::{Key, Seen};
 use proofbench_channel::PowerAsk;
-use proofbench_runner::{Bench, Trouble};
+use proofbench_runner::{Bench, Permission, Trouble};
 use std::time::Duration;
 
 /// Cycles of one burst: enough for every "power it five times to reset" that is sold.
@@ -16,7 +16,9 @@ const EXPECTED: &str = "fast power cycling changes nothing: same version, state,
 /// The check's procedure.
 pub fn run(bench: &mut Bench, units: &[&'static str]) -> Result<(), Trouble> {
     let watch = Watchlist::of(bench, &[]);
+    bench.require(Permission::PowerCut)?;
     bench.quiet(true);
+    leave_something(bench)?;
     let before = watch.ask(bench)?;
     // Control: one slow, witnessed cycle shows that power goes and that the device says the same again.
     bench.power_cycle()?;
@@ -55,6 +57,17 @@ pub fn run(bench: &mut Bench, units: &[&'static str]) -> Result<(), Trouble> {
     bench.strength(format!("{} bursts of {CYCLES} cycles, powered for {SHARES:?} of the declared start time", SHARES.len()));
     for (unit, row) in rows(bench, units) {
         bench.satisfied(unit, row.as_ref(), EXPECTED, "the device came up after every burst with everything unchanged");
+    }
+    Ok(())
+}
+
+/// Puts values of the owner's into the stores: an unwanted reset must have something to take away.
+fn leave_something(bench: &mut Bench) -> Result<(), Trouble> {
+    let ixit = &bench.dossier().ixit;
+    let stores = ixit.rows(10).iter().chain(ixit.rows(21)).filter_map(|r| r.store()).filter(|s| s.kind == "personal");
+    let sets: Vec<_> = stores.filter_map(|s| s.set.clone()).collect();
+    for (n, set) in sets.iter().enumerate() {
+        bench.perform(set, &[("value", &format!("flicker-{n}"))])?;
     }
     Ok(())
 }

@@ -287,10 +287,16 @@ impl Ground {
         };
         let (base, first) = match bench.has(Capability::CrashSpace) {
             true => before_erase(bench, &self.base, &acts)?,
-            false => (undisturbed(bench, &self.base, &acts(0, 1)?, 1, true)?, 1),
+            false => (self.base.clone(), 0),
         };
         let stimulus = acts(first, steps)?;
-        self.chain(bench, stimulus, base)
+        let plan = self.chain(bench, stimulus, base)?;
+        let first = plan.story.worlds.first().map(|w| &w.values);
+        // Control: what is written can be read back. A store that only shows its oldest entry shows it on its first write.
+        if !bench.has(Capability::CrashSpace) && plan.story.worlds.last().map(|w| &w.values) == first {
+            return Err(Trouble::Precondition(format!("undisturbed, {name} changes nothing that can be read back")));
+        }
+        Ok(plan)
     }
 
     fn credential_change(mut self, bench: &mut Bench) -> Result<Plan, Trouble> {
