@@ -14,10 +14,17 @@ use proofbench_runner::sink::{NullSink, Sink};
 use proofbench_runner::{Check, Trouble};
 use std::time::{Duration, Instant};
 
-static EMPTY: Check = check("bench/empty", |b| {
-    b.satisfied(UNIT, None, "nothing", "nothing");
-    Ok(())
-});
+/// Checks that do nothing but answer.
+fn empty_checks(n: usize) -> Vec<&'static Check> {
+    let make = |i: usize| -> &'static Check {
+        let id: &'static str = Box::leak(format!("bench/empty-{i}").into_boxed_str());
+        Box::leak(Box::new(check(id, |b| {
+            b.satisfied(UNIT, None, "nothing", "nothing");
+            Ok(())
+        })))
+    };
+    (0..n).map(make).collect()
+}
 
 fn main() {
     matcher();
@@ -97,23 +104,18 @@ fn boots() -> Duration {
 
 fn overhead(boot: Duration) {
     let n = 200;
-    let checks: Vec<&'static Check> = vec![&EMPTY];
-    let each = |sink: &dyn Fn(usize) -> Box<dyn Sink>| {
-        let mut total = Duration::ZERO;
-        for i in 0..n {
-            let rig = rig(&[], &[]);
-            let plan = whole_plan(&rig, &checks);
-            let options = RunOptions::new(7, sink(i));
-            let summary = run(&plan, rig, &checks, options, &mut ()).unwrap_or_else(|e| panic!("{e}"));
-            total += summary.checks[0].real_time;
-        }
-        total / u32::try_from(n).unwrap_or(1)
+    let checks = empty_checks(n);
+    let each = |sink: Box<dyn Sink>| {
+        let rig = rig(&[], &[]);
+        let plan = whole_plan(&rig, &checks);
+        let summary = run(&plan, rig, &checks, RunOptions::new(7, sink), &mut ()).unwrap_or_else(|e| panic!("{e}"));
+        summary.real_time / u32::try_from(n).unwrap_or(1)
     };
-    let bare = each(&|_| Box::new(NullSink));
+    let bare = each(Box::new(NullSink));
     println!("check:   {bare:?} for an empty one with preamble and postamble, of which {:?} are two boots", 2 * boot);
     let dir = scratch();
-    let recorded = each(&|i| Box::new(JournalWriter::create(&dir.join(i.to_string()), Header::default()).unwrap_or_else(|e| panic!("{e}"))));
-    println!("         {recorded:?} with journal and evidence forced to disk");
+    let recorded = each(Box::new(JournalWriter::create(&dir, Header::default()).unwrap_or_else(|e| panic!("{e}"))));
+    println!("         {recorded:?} with journal, and with its observation and transcript forced to disk");
     let _ = std::fs::remove_dir_all(dir);
 }
 

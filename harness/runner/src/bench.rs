@@ -34,6 +34,7 @@ use proofbench_rig::safe::Parts;
 use proofbench_rig::{Channels, Permissions, SafeState};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ impl Bench {
     /// A bench over open channels. Nothing is touched. An unreadable pattern in the dossier is [`Trouble::IxitAmbiguous`].
     pub fn new(setup: BenchSetup) -> Result<Bench, Trouble> {
         let watch = Watch::new(&setup.dossier.device.bind).map_err(Trouble::IxitAmbiguous)?;
-        let (core, tapped) = crate::tap::tap(setup.channels, setup.sink);
+        let (core, tapped) = crate::tap::tap(setup.channels, setup.sink, setup.permissions.grants(Permission::FlashWrite));
         let credential = setup.dossier.device.sample.label.clone();
         Ok(Bench {
             core,
@@ -230,6 +231,10 @@ impl Bench {
     fn image_shared(&mut self, file: &str) -> Result<Arc<[u8]>, Trouble> {
         if let Some(bytes) = self.images.get(file) {
             return Ok(bytes.clone());
+        }
+        let below = Path::new(file).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        if !below {
+            return Err(Trouble::IxitAmbiguous(format!("image `{file}` is no path below the dossier's folder")));
         }
         let path = self.dossier.dir.join(file);
         let bytes: Arc<[u8]> = std::fs::read(&path).map_err(|e| Trouble::IxitMissing(format!("image {}: {e}", path.display())))?.into();

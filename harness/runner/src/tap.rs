@@ -5,7 +5,7 @@ use crate::text::{escape, hex};
 use crate::transcript::Transcript;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, Fixture, ImageState, Led, Millivolts, Moment, Power, PowerAsk, PowerSeen, Reset, SmpReply,
+    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Led, Millivolts, Moment, Power, PowerAsk, PowerSeen, Reset, SmpReply,
     SmpRequest, Storage, UpdatePath, Wait,
 };
 use proofbench_rig::Channels;
@@ -26,6 +26,8 @@ pub(crate) struct Core {
     pub hush: Cell<bool>,
     /// The last thing that makes the device start again.
     pub stimulus: Cell<Option<Moment>>,
+    /// Whether the rig grants writing the flash: enforced here, whatever a check declares.
+    pub flash_write: bool,
     /// Buttons that are held.
     pub held: RefCell<Vec<String>>,
     /// A survey was begun and not finished.
@@ -72,7 +74,7 @@ impl Core {
 }
 
 /// Puts a tap on every channel.
-pub(crate) fn tap(channels: Channels, sink: Box<dyn Sink>) -> (Shared, Tapped) {
+pub(crate) fn tap(channels: Channels, sink: Box<dyn Sink>, flash_write: bool) -> (Shared, Tapped) {
     let core = Rc::new(Core {
         clock: RefCell::new(channels.clock),
         sink: RefCell::new(sink),
@@ -81,6 +83,7 @@ pub(crate) fn tap(channels: Channels, sink: Box<dyn Sink>) -> (Shared, Tapped) {
         counted: Cell::new(0),
         hush: Cell::new(false),
         stimulus: Cell::new(None),
+        flash_write,
         held: RefCell::default(),
         surveying: Cell::new(false),
     });
@@ -261,7 +264,11 @@ impl Storage for Tap<dyn Storage> {
     }
     fn write(&mut self, offset: u64, bytes: &[u8], wait: &Wait) -> Result<(), ChannelError> {
         self.core.asked("storage", &format!("write {offset:#x}+{:#x} sha256 {}", bytes.len(), crate::sink::digest(bytes).0));
-        let done = self.inner.write(offset, bytes, wait);
+        let done = if self.core.flash_write {
+            self.inner.write(offset, bytes, wait)
+        } else {
+            Err(ChannelError::new(ErrorKind::Refused, "write the flash without the rig's grant `flash-write`"))
+        };
         self.core.outcome("storage", &done, |()| "done".to_owned());
         done
     }

@@ -62,6 +62,7 @@ pub(crate) struct Watch {
     set: RegexSet,
     boot_id: Regex,
     cause: Regex,
+    ready: Regex,
     ram: Option<Regex>,
     trips: usize,
     pub seen: BootSeen,
@@ -88,6 +89,7 @@ impl Watch {
             set: RegexSet::new(&all).map_err(|e| e.to_string())?,
             boot_id: compile(&bind.boot_id.0)?,
             cause: compile(&bind.reset_cause.0)?,
+            ready: compile(&bind.ready.0)?,
             ram: bind.ram.as_ref().map(|r| compile(&r.pattern.0)).transpose()?,
             seen: BootSeen::default(),
             total_boots: 0,
@@ -97,6 +99,11 @@ impl Watch {
     /// Forgets what was seen: a new stimulus.
     pub fn mark(&mut self) {
         self.seen = BootSeen::default();
+    }
+
+    /// Whether a line without an end is what the device says when it is ready: a prompt.
+    pub fn is_ready_prompt(&self, partial: &[u8]) -> bool {
+        !partial.is_empty() && self.ready.is_match(partial)
     }
 
     /// Looks at one whole line; says whether it is a tripwire.

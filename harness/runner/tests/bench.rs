@@ -37,6 +37,26 @@ fn a_boot_is_told_whole() {
 }
 
 #[test]
+fn a_prompt_can_be_what_says_ready() {
+    let mut r = rig(&[], &[]);
+    let mut dossier = (*r.dossier).clone();
+    dossier.device.bind.ready = pattern("login: $");
+    r.dossier = dossier.into();
+    let (mut b, _) = bench_on(r);
+    b.power_on().unwrap();
+    let boot = b.wait_ready(3 * SECOND).unwrap();
+    assert_eq!((boot.cause.as_str(), boot.boots), ("power-on", 1));
+    assert!(b.power_cycle().is_ok());
+}
+
+#[test]
+fn an_image_is_below_the_dossiers_folder() {
+    let (mut b, _) = bench_on(rig(&[], &[]));
+    assert_eq!(b.image("../../keys/maker-ed25519.pem").unwrap_err().reason(), Reason::IxitAmbiguous);
+    assert_eq!(b.image("images/none.bin").unwrap_err().reason(), Reason::IxitMissing);
+}
+
+#[test]
 fn a_ready_line_from_before_the_stimulus_does_not_count() {
     let (mut b, _) = bench_on(rig(&[], &[]));
     b.power_on().unwrap();

@@ -188,6 +188,11 @@ static BREAKS: Check = Check {
         Ok(())
     })
 };
+static SATISFIES_AND_SILENCES: Check = check("test/silences", |b| {
+    b.satisfied(UNIT, None, "x", "y");
+    break_the_device();
+    Ok(())
+});
 
 #[test]
 fn the_next_check_finds_the_flash_as_it_was_and_the_journal_says_so() {
@@ -197,11 +202,68 @@ fn the_next_check_finds_the_flash_as_it_was_and_the_journal_says_so() {
 }
 
 #[test]
-fn without_the_grant_nothing_is_restored_and_a_broken_device_decides_nothing_more() {
+fn without_the_grant_no_check_writes_the_flash() {
     let granted = Permissions { flash_write: false, ..Permissions::all() };
-    let (summary, sink) = go(rig_granting(granted), &[&BREAKS, &GOOD]);
+    let (summary, _) = go(rig_granting(granted), &[&BREAKS]);
+    let o = &summary.checks[0].observations[0];
+    assert_eq!(o.outcome, Outcome::Unresolved(Reason::RigFault));
+    assert!(o.observed.contains("without the rig's grant `flash-write`"), "{}", o.observed);
+}
+
+#[test]
+fn without_the_grant_nothing_is_restored_and_a_broken_device_decides_nothing_more() {
+    let mut rig = rig_granting(Permissions { flash_write: false, ..Permissions::all() });
+    DEAF.set(Some(deaf(&mut rig)));
+    let (summary, sink) = go(rig, &[&SATISFIES_AND_SILENCES, &GOOD]);
     assert_eq!(outcomes(&summary), [Outcome::Unresolved(Reason::RigFault), Outcome::Unresolved(Reason::DutUnreachable)]);
     assert!(!sink.0.borrow().events.iter().any(|(_, e)| matches!(e, Event::Restored { .. })));
+}
+
+static BRICKS: Check = check("test/bricks", |b| {
+    b.violated(UNIT, None, "it comes back", "it does not");
+    break_the_device();
+    Ok(())
+});
+
+#[test]
+fn a_violation_stands_if_the_device_itself_does_not_come_back() {
+    let mut rig = rig_granting(Permissions { flash_write: false, ..Permissions::all() });
+    // A device that never says a word again, on a rig that cannot restore it: its own doing, or the console's. The control came before.
+    DEAF.set(Some(deaf(&mut rig)));
+    let (summary, _) = go(rig, &[&BRICKS]);
+    assert_eq!(outcomes(&summary), [Outcome::Violated]);
+}
+
+thread_local! {
+    static DEAF: RefCell<Option<Rc<Cell<bool>>>> = const { RefCell::new(None) };
+}
+
+fn break_the_device() {
+    DEAF.with_borrow(|d| d.as_ref().expect("the test gave one").set(true));
+}
+
+/// Lets the console fall silent on demand.
+fn deaf(rig: &mut Rig) -> Rc<Cell<bool>> {
+    use proofbench_channel::{ChannelError, Console, ConsoleRead, Wait};
+    struct Deaf(Box<dyn Console>, Rc<Cell<bool>>);
+    impl Console for Deaf {
+        fn read(&mut self, into: &mut Vec<u8>, wait: &Wait) -> Result<ConsoleRead, ChannelError> {
+            if self.1.get() { Ok(ConsoleRead::Silence) } else { self.0.read(into, wait) }
+        }
+        fn write(&mut self, bytes: &[u8], wait: &Wait) -> Result<(), ChannelError> {
+            self.0.write(bytes, wait)
+        }
+        fn send_break(&mut self, wait: &Wait) -> Result<(), ChannelError> {
+            self.0.send_break(wait)
+        }
+        fn describe(&self) -> String {
+            self.0.describe()
+        }
+    }
+    let silent = Rc::new(Cell::new(false));
+    let inner = rig.channels.console.take().expect("a console");
+    rig.channels.console = Some(Box::new(Deaf(inner, silent.clone())));
+    silent
 }
 
 thread_local! {
@@ -230,11 +292,8 @@ static VIOLATES_AND_BREAKS_THE_RIG: Check = check("test/violates-and-breaks-the-
 fn a_rig_that_died_during_a_check_decides_nothing(#[case] check: &'static Check) {
     let mut rig = rig(&[], &[]);
     STUCK.set(Some(sticky(&mut rig)));
-    // Without a reference to restore, a violation would stand: the device itself may be what does not come back.
     let (summary, _) = go(rig, &[check]);
-    let decided = outcomes(&summary);
-    assert!(matches!(decided[..], [Outcome::Unresolved(Reason::RigFault)] | [Outcome::Violated]), "{decided:?}");
-    assert!(check.id != "test/breaks-the-rig" || decided == [Outcome::Unresolved(Reason::RigFault)]);
+    assert_eq!(outcomes(&summary), [Outcome::Unresolved(Reason::RigFault)]);
     assert!(summary.checks[0].trouble.is_some());
 }
 

@@ -108,6 +108,13 @@ impl Bench {
                 return Ok(None);
             }
             let now = self.now();
+            if self.watch.is_ready_prompt(self.lines.partial()) {
+                // A prompt: ready if nothing follows.
+                if !self.fill(now + super::console::SETTLE)? {
+                    self.watch.seen.ready_at = Some(self.lines.partial_at);
+                }
+                continue;
+            }
             if now >= end {
                 return Ok(None);
             }

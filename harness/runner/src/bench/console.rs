@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// A line without an end (a prompt) counts when nothing followed for so long: a value must not be read half.
-const SETTLE: Duration = Duration::from_millis(20);
+pub(super) const SETTLE: Duration = Duration::from_millis(20);
 /// Bytes on their way through an adapter are old after so much silence.
 const DRAIN_SILENCE: Duration = Duration::from_millis(5);
 /// A console that never stops talking is not drained any longer than this.

@@ -4,7 +4,7 @@ use super::{Progress, Runner};
 use crate::check::{Capability, Permission};
 use crate::trouble::Trouble;
 use proofbench_channel::Wait;
-use proofbench_model::EvidenceId;
+use proofbench_model::{EvidenceId, Reason};
 use proofbench_model::journal::Event;
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) enum Health {
     Bad {
         /// What was seen.
         why: String,
-        /// Whether the flash held its reference content.
-        restored: bool,
+        /// Whether that is surely the rig's fault: its channels failed, or the device held its reference content.
+        rig: bool,
     },
     /// Nobody looked: the check did not begin, or the run was stopped at once.
     Unknown,
@@ -88,16 +88,16 @@ impl Runner {
         self.safe_state();
         self.bench.shield(true);
         let health = match self.restore() {
-            Err(t) => Health::Bad { why: t.explain(), restored: false },
+            Err(t) => Health::Bad { why: t.explain(), rig: true },
             Ok(restored) => match self.boot() {
                 Ok(()) => Health::Good,
-                Err(t) => Health::Bad { why: t.explain(), restored },
+                Err(t) => Health::Bad { rig: restored || t.reason() == Reason::RigFault, why: t.explain() },
             },
         };
         self.bench.shield(false);
         self.safe_state();
         if let Some(why) = &self.quarantine {
-            return Health::Bad { why: why.clone(), restored: false };
+            return Health::Bad { why: why.clone(), rig: true };
         }
         health
     }

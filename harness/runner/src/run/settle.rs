@@ -51,7 +51,7 @@ pub(super) fn settle(planned: &PlannedCheck, reported: Vec<Observation>, trouble
         .map(|mut o| {
             let spoiled = match (&o.outcome, health) {
                 (Outcome::Unresolved(_), _) => None,
-                (_, Health::Bad { why, restored: true }) => Some((Reason::RigFault, why.clone())),
+                (_, Health::Bad { why, rig: true }) => Some((Reason::RigFault, why.clone())),
                 (Outcome::Satisfied, Health::Bad { why, .. }) => Some((Reason::RigFault, why.clone())),
                 (Outcome::Satisfied, Health::Unknown) => Some((Reason::AbortedSafety, "the rig was not looked at afterwards".to_owned())),
                 (Outcome::Satisfied, Health::Good) => {
