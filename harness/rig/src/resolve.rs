@@ -139,21 +139,27 @@ impl Resolver<'_> {
         }
         if let Some(s) = &file.debug {
             let driver = self.driver(&s.driver, &["emulator", "probe-rs"])?;
-            drivers.push((Capability::DebugPort, match (driver, &s.probe) {
-                ("emulator", None) => Driver::Emulator,
-                ("emulator", Some(probe)) => return Err(self.unused(probe.span(), "emulator", "probe")),
-                (_, Some(probe)) => Driver::ProbeRs { probe: self.selector(probe)? },
-                (_, None) => return Err(self.missing(&s.driver, "probe", "probe = \"0483:374b:066BFF504955\"")),
-            }));
+            drivers.push((
+                Capability::DebugPort,
+                match (driver, &s.probe) {
+                    ("emulator", None) => Driver::Emulator,
+                    ("emulator", Some(probe)) => return Err(self.unused(probe.span(), "emulator", "probe")),
+                    (_, Some(probe)) => Driver::ProbeRs { probe: self.selector(probe)? },
+                    (_, None) => return Err(self.missing(&s.driver, "probe", "probe = \"0483:374b:066BFF504955\"")),
+                },
+            ));
         }
         if let Some(s) = &file.storage {
             let driver = self.driver(&s.driver, &["emulator", "file"])?;
-            drivers.push((Capability::Storage, match (driver, &s.path) {
-                ("emulator", None) => Driver::Emulator,
-                ("emulator", Some(path)) => return Err(self.unused(path.span(), "emulator", "path")),
-                (_, Some(path)) => Driver::File { path: self.placeholders(path, &["{board}"])? },
-                (_, None) => return Err(self.missing(&s.driver, "path", "path = \"{board}/flash.bin\"")),
-            }));
+            drivers.push((
+                Capability::Storage,
+                match (driver, &s.path) {
+                    ("emulator", None) => Driver::Emulator,
+                    ("emulator", Some(path)) => return Err(self.unused(path.span(), "emulator", "path")),
+                    (_, Some(path)) => Driver::File { path: self.placeholders(path, &["{board}"])? },
+                    (_, None) => return Err(self.missing(&s.driver, "path", "path = \"{board}/flash.bin\"")),
+                },
+            ));
         }
         if let Some(s) = &file.update {
             let driver = self.driver(&s.driver, &["emulator", "smp"])?;

@@ -18,7 +18,10 @@ fn with(rest: &str) -> ResolvedRig {
 #[case::syntax("format = \n", "rigs/bench.toml:1:10")]
 #[case::missing("format = 1\n", "missing field `dossier`")]
 #[case::format("format = 2\ndossier = \"d\"\n", "rigs/bench.toml:1:10: `2`: this program reads rig files of format 1; valid: 1")]
-#[case::unknown_section("format = 1\ndossier = \"d\"\n[powr]\ndriver = \"board\"\n", "rigs/bench.toml:3:2: `powr`: unknown field `powr`, expected one of")]
+#[case::unknown_section(
+    "format = 1\ndossier = \"d\"\n[powr]\ndriver = \"board\"\n",
+    "rigs/bench.toml:3:2: `powr`: unknown field `powr`, expected one of"
+)]
 #[case::unknown_key(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"serial\"\n  bauds = 9600\n",
     "rigs/bench.toml:5:3: `bauds`: unknown field `bauds`, expected one of `driver`, `port`, `baud`"

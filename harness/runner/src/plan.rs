@@ -197,15 +197,7 @@ fn names_exist(checks: &[&'static Check], parsed: &[(CheckId, Vec<UnitId>)], sel
     Ok(())
 }
 
-fn one(
-    index: usize,
-    check: &Check,
-    id: &CheckId,
-    units: &[UnitId],
-    dossier: &Dossier,
-    rig: &RigFacts,
-    selection: &Selection,
-) -> PlannedCheck {
+fn one(index: usize, check: &Check, id: &CheckId, units: &[UnitId], dossier: &Dossier, rig: &RigFacts, selection: &Selection) -> PlannedCheck {
     let mut out = PlannedCheck { index, id: id.clone(), fate: Fate::NotSelected, due: Vec::new(), short: Vec::new() };
     if !selection.takes(check, units) {
         return out;

@@ -264,9 +264,7 @@ impl Bench {
         let action = self.bind().ask.get(name).cloned().ok_or_else(|| Trouble::IxitMissing(format!("[bind.ask] {name} of device.toml")))?;
         match self.perform(&action, &[])? {
             Did::Done { value: Some(value), .. } => Ok(value),
-            Did::Done { value: None, text } => {
-                Err(Trouble::IxitAmbiguous(format!("[bind.ask] {name}: the pattern reads no `value` from `{text}`")))
-            }
+            Did::Done { value: None, text } => Err(Trouble::IxitAmbiguous(format!("[bind.ask] {name}: the pattern reads no `value` from `{text}`"))),
             Did::Refused { text } => Err(Trouble::Precondition(format!("the device refused to tell `{name}`: {text}"))),
             Did::Silent => Err(Trouble::Unreachable(format!("no answer to the question `{name}`"))),
         }

@@ -205,7 +205,10 @@ impl Bench {
             if !did.is_done() {
                 return Err(Trouble::Precondition(format!("the device did not do `reboot`: {did:?}")));
             }
-            return self.last_boot.clone().ok_or_else(|| Trouble::IxitAmbiguous("[bind.act] reboot is carried out by a program or a person".to_owned()));
+            return self
+                .last_boot
+                .clone()
+                .ok_or_else(|| Trouble::IxitAmbiguous("[bind.act] reboot is carried out by a program or a person".to_owned()));
         }
         if !self.has(Capability::UpdatePath) {
             return Err(Trouble::IxitMissing("[bind.act] reboot of device.toml".to_owned()));

@@ -137,7 +137,7 @@ impl Bench {
 
 /// Text of a check that may carry device text: control characters are escaped once more, so that nothing can forge a report.
 fn clean(text: &str) -> String {
-    if text.chars().any(char::is_control) { text.lines().map(|l| escape_controls(l)).collect::<Vec<_>>().join("\n") } else { text.to_owned() }
+    if text.chars().any(char::is_control) { text.lines().map(escape_controls).collect::<Vec<_>>().join("\n") } else { text.to_owned() }
 }
 
 fn escape_controls(line: &str) -> String {

@@ -4,8 +4,8 @@ use super::{Progress, Runner};
 use crate::check::{Capability, Permission};
 use crate::trouble::Trouble;
 use proofbench_channel::Wait;
-use proofbench_model::{EvidenceId, Reason};
 use proofbench_model::journal::Event;
+use proofbench_model::{EvidenceId, Reason};
 use std::time::Duration;
 
 /// The flash as it was when the run began.

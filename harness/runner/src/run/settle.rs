@@ -42,7 +42,13 @@ pub(super) fn owed(planned: &PlannedCheck, mut there: Vec<Observation>, reason: 
 
 /// Lets stand what may stand: no SATISFIED without a healthy rig afterwards, nothing decided on a rig that is at fault, nothing decided without evidence,
 /// an UNRESOLVED for everything owed.
-pub(super) fn settle(planned: &PlannedCheck, reported: Vec<Observation>, trouble: Option<&Trouble>, health: &Health, attempt: u32) -> Vec<Observation> {
+pub(super) fn settle(
+    planned: &PlannedCheck,
+    reported: Vec<Observation>,
+    trouble: Option<&Trouble>,
+    health: &Health,
+    attempt: u32,
+) -> Vec<Observation> {
     // A mistake of the harness spoils what the check called right; a violation had its control before.
     let harness = trouble.filter(|t| t.reason() == Reason::HarnessFault).map(Trouble::explain);
     let rig = trouble.filter(|t| t.reason() == Reason::RigFault).map(Trouble::explain);

@@ -53,8 +53,8 @@ pub fn bench_on(rig: Rig) -> (Bench, MemorySink) {
 /// A bench on the conforming device, switched on and ready.
 pub fn ready() -> (Bench, MemorySink) {
     let (mut bench, sink) = bench_on(rig(&[], &[]));
-    bench.power_on().unwrap();
-    bench.wait_ready(Duration::from_secs(3)).unwrap();
+    bench.power_on().expect("the supply");
+    bench.wait_ready(Duration::from_secs(3)).expect("the device comes up");
     (bench, sink)
 }
 
@@ -62,7 +62,8 @@ pub fn ready() -> (Bench, MemorySink) {
 pub fn reference() -> ReferenceFactory {
     let dossier = dossier();
     ReferenceFactory::new(move |defects, seed| {
-        let channels = open_reference(&dossier, defects, seed).map_err(|e| ChannelError::new(proofbench_channel::ErrorKind::Driver, e.to_string()))?;
+        let channels =
+            open_reference(&dossier, defects, seed).map_err(|e| ChannelError::new(proofbench_channel::ErrorKind::Driver, e.to_string()))?;
         Ok(ReferenceRig { channels, dossier: dossier.clone() })
     })
 }
