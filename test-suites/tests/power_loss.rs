@@ -19,7 +19,7 @@ fn limits() -> Limits {
 }
 
 fn campaign(defects: &[&str], act: Act, limits: Limits, only: Option<Cut>) -> Outcome {
-    let mut bench = bench(defects, Rig::Whole);
+    let mut bench = bench(defects, Rig::WHOLE);
     let plan = act.plan(&mut bench).unwrap();
     campaign::run(&mut bench, &plan, limits, only).unwrap()
 }
@@ -106,7 +106,7 @@ fn a_reported_cut_replays_alone_and_finds_the_same() {
 
 #[test]
 fn a_cut_that_the_act_does_not_have_is_no_opportunity_and_not_a_pass() {
-    let mut bench = bench(&[], Rig::Whole);
+    let mut bench = bench(&[], Rig::WHOLE);
     let plan = Act::Confirm.plan(&mut bench).unwrap();
     let cut = Cut { at: 5_000, tear: proofbench_channel::Tear::Before };
     let trouble = campaign::run(&mut bench, &plan, limits(), Some(cut)).unwrap_err();
@@ -121,7 +121,7 @@ fn the_same_seed_gives_the_same_campaign_to_the_last_number() {
 
 #[test]
 fn every_negative_control_is_caught() {
-    let mut bench = bench(&[], Rig::Whole);
+    let mut bench = bench(&[], Rig::WHOLE);
     for control in controls::results(&mut bench).unwrap() {
         assert!(control.caught.is_some(), "{} is not caught", control.name);
     }
@@ -140,7 +140,7 @@ fn sampled(bench: &mut Bench, act: Act) -> sampled::Sampled {
 #[case(Act::Idle)]
 #[case(Act::Reset(0))]
 fn without_a_crash_space_every_cut_is_witnessed_and_the_conforming_device_has_no_finding(#[case] act: Act) {
-    let mut bench = bench(&[], Rig::NoCrashSpace);
+    let mut bench = bench(&[], Rig { crash_space: false, ..Rig::WHOLE });
     let sampled = sampled(&mut bench, act);
     assert_eq!((sampled.proven.clone(), sampled.unproven.clone()), (vec![], vec![]));
     assert!(sampled.witnessed() >= 10, "{}", sampled.line());
@@ -151,21 +151,21 @@ fn without_a_crash_space_every_cut_is_witnessed_and_the_conforming_device_has_no
 #[case("swap-in-place", Act::Swap)]
 #[case("count-in-place", Act::Counter)]
 fn without_a_crash_space_a_wide_window_is_still_hit(#[case] defect: &str, #[case] act: Act) {
-    let mut bench = bench(&[defect], Rig::NoCrashSpace);
+    let mut bench = bench(&[defect], Rig { crash_space: false, ..Rig::WHOLE });
     let sampled = sampled(&mut bench, act);
     assert!(!sampled.proven.is_empty(), "{}", sampled.line());
 }
 
 #[test]
 fn a_power_switch_that_does_nothing_is_never_a_pass_nor_a_fail() {
-    let mut bench = bench(&[], Rig::Faulty("stuck-power"));
+    let mut bench = bench(&[], Rig { fault: Some("stuck-power"), ..Rig::WHOLE });
     let result = Act::Idle.plan(&mut bench).map(|_| ());
     assert_eq!(result.unwrap_err().reason(), proofbench_model::Reason::RigFault);
 }
 
 #[test]
 fn a_deaf_update_path_is_told_before_anything_is_held_against_the_device() {
-    let mut bench = bench(&[], Rig::Faulty("deaf-update"));
+    let mut bench = bench(&[], Rig { fault: Some("deaf-update"), ..Rig::WHOLE });
     let trouble = Act::Settings.plan(&mut bench).map(|_| ()).unwrap_err();
     assert_eq!(trouble.reason(), proofbench_model::Reason::PreconditionUnmet);
 }

@@ -14,13 +14,16 @@ use std::time::Duration;
 
 /// What kind of rig the device stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rig {
-    /// Every channel.
-    Whole,
-    /// A flash reader, but no way to rebuild storage states.
-    NoCrashSpace,
-    /// Every channel, one of them with this bench fault.
-    Faulty(&'static str),
+pub struct Rig {
+    /// Whether storage states can be rebuilt.
+    pub crash_space: bool,
+    /// A bench fault on one of the channels.
+    pub fault: Option<&'static str>,
+}
+
+impl Rig {
+    /// Every channel, all of them sound.
+    pub const WHOLE: Rig = Rig { crash_space: true, fault: None };
 }
 
 /// Folder of the thermostat's dossier.
@@ -28,19 +31,27 @@ pub fn dossier_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/devices/thermostat")
 }
 
+/// The emulated device with the image that this folder of images says is delivered.
 fn channels(dir: &Path, defects: &[&str], faults: Vec<String>, seed: u64) -> Result<Channels, ChannelError> {
-    let image: Arc<[u8]> = std::fs::read(dir.join("images/1.2.0.bin")).expect("the delivered image is a fixture").into();
+    let image: Arc<[u8]> = std::fs::read(dir.join("images/1.2.0.bin")).expect("the delivered image is there").into();
     let defects = defects.iter().map(|d| (*d).to_owned()).collect();
     open(&EmulatedSetup { unit: 1, seed, image, defects, faults, medium: None })
 }
 
 /// A running device on a bench that grants everything and journals nothing.
 pub fn bench(defects: &[&str], rig: Rig) -> Bench {
-    let dir = dossier_dir();
-    let dossier: Arc<Dossier> = Arc::new(load_dossier(&dir).expect("the thermostat's dossier is sound"));
-    let faults = if let Rig::Faulty(name) = rig { vec![name.to_owned()] } else { Vec::new() };
+    bench_with_images(&dossier_dir(), defects, rig)
+}
+
+/// As [`bench`], with the images of another folder in the place of the thermostat's own.
+pub fn bench_with_images(images: &Path, defects: &[&str], rig: Rig) -> Bench {
+    let dir = images.to_owned();
+    let mut dossier: Dossier = load_dossier(&dossier_dir()).expect("the thermostat's dossier is sound");
+    dossier.dir.clone_from(&dir);
+    let dossier = Arc::new(dossier);
+    let faults = rig.fault.map(str::to_owned).into_iter().collect();
     let mut own = channels(&dir, defects, faults, 1).expect("the defects are known");
-    if rig == Rig::NoCrashSpace {
+    if !rig.crash_space {
         own.crash = None;
     }
     let for_reference = dossier.clone();
