@@ -19,6 +19,8 @@ pub(super) const OFF_WHEN_NOT_NEEDED: &str = "5.6-3-2 d";
 const SURVEY: Duration = Duration::from_secs(240);
 /// A race is kept up for so long after the moment at which the device was ready when nobody disturbed it.
 const RACE_TAIL: Duration = Duration::from_millis(50);
+/// Where JTAG does not look at all access ports, it looks at so many beyond the highest that SWD has shown.
+const MARGIN: u8 = 8;
 /// How long the application may take to show that nRST reached it, on top of its declared boot.
 const PULSE: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,10 @@ pub(super) struct Port {
     boot: Boot,
     /// Memory access ports that surveys have shown so far.
     mem_aps: Vec<u8>,
+    /// Highest access port of any kind that a whole survey over SWD has shown.
+    highest: Option<u8>,
+    /// Whether JTAG looks at all access ports too. They are the same ones over both wires, and JTAG is slow.
+    pub all_over_jtag: bool,
 }
 
 /// One survey and what it comes to.
@@ -71,7 +77,7 @@ impl Port {
         let protocols = protocols(&bind).map_err(|p| Trouble::IxitAmbiguous(format!("{}: unknown protocol `{p}`; valid: swd, jtag", row.id)))?;
         let known = known_word(bench, &bind)?;
         let boot = bench.power_cycle()?;
-        let mut port = Self { declared, bind, protocols, known, boot, mem_aps: Vec::new() };
+        let mut port = Self { declared, bind, protocols, known, boot, mem_aps: Vec::new(), highest: None, all_over_jtag: false };
         port.control(bench)?;
         Ok(port)
     }
@@ -109,7 +115,10 @@ impl Port {
             ram: self.bind.ram,
             flash: self.bind.flash,
             flash_known: Some(self.known),
-            max_ap: self.bind.max_ap,
+            max_ap: match self.highest {
+                Some(highest) if protocol == Protocol::Jtag && !self.all_over_jtag => highest.saturating_add(MARGIN).min(self.bind.max_ap),
+                _ => self.bind.max_ap,
+            },
             poll_ms: u64::try_from(poll.as_millis()).unwrap_or(u64::MAX),
             race_aps: self.mem_aps.clone(),
         };
@@ -127,6 +136,9 @@ impl Port {
             if !self.mem_aps.contains(&ap.ap) {
                 self.mem_aps.push(ap.ap);
             }
+        }
+        if protocol != Protocol::Jtag {
+            self.highest = survey.aps.iter().map(|a| a.ap).max().max(self.highest);
         }
         let label = format!("{state}, {} {}", name(protocol), condition(attach));
         let text = serde_json::to_vec_pretty(&survey).map_err(|e| Trouble::Harness(format!("write down a survey: {e}")))?;
@@ -157,8 +169,8 @@ impl Port {
         let mut told = String::new();
         for look in looks {
             let finding = self.finding(look);
-            let level = look.access.as_ref().map_or_else(ToString::to_string, ToString::to_string);
-            let _ = write!(told, "{}{}: {level}", if told.is_empty() { "" } else { "; " }, look.label);
+            let range = if look.survey.aps.is_empty() { String::new() } else { format!(", access ports 0 to {}", look.survey.job.max_ap) };
+            let _ = write!(told, "{}{}{range}: {}", if told.is_empty() { "" } else { "; " }, look.label, level(look));
             if finding > worst {
                 worst = finding;
             }

@@ -155,6 +155,7 @@ pub(super) const AFTER_FACTORY_RESET: Check = check(
 fn every_protocol(bench: &mut Bench, state: &str, attach: Attach) -> Result<(), Trouble> {
     each_row(bench, UNITS, |bench, row, report| {
         let mut port = Port::open(bench, row)?;
+        port.all_over_jtag = attach == Attach::Running;
         let mut looks = Vec::new();
         for protocol in port.protocols.clone() {
             looks.push(port.look_and_cycle(bench, state, protocol, attach)?);

@@ -31,6 +31,8 @@ const PC: u32 = 15;
 
 /// Not a palindrome in bytes or bits, word aligned: a driver that swaps bytes is found out.
 const MARK: u32 = 0x0102_0304;
+/// Access ports identified between two looks at CTRL/STAT.
+const BATCH: u8 = 16;
 /// Reads of a status that should change at once.
 const POLLS: usize = 20;
 /// How long a power-up request may take to be acknowledged.
@@ -177,20 +179,21 @@ impl<'a> Surveyor<'a> {
     /// Looks at every AP, holes or not.
     fn access_ports(&mut self) -> Result<(), ChannelError> {
         let mut found: Vec<(u8, u32)> = Vec::new();
-        for n in 0..=self.job.max_ap {
-            self.dap.check()?;
-            match self.bracket(|dap| dap.ap_read(n, ap::IDR))? {
-                Said::Value(0) => {}
-                Said::Value(idr) => found.push((n, idr)),
-                // Reading an identification must not fail. It does where AP accesses never complete.
-                stuck => {
-                    let lost = matches!(stuck, Said::Wait | Said::NoAck | Said::Protocol);
-                    self.seen.aps.push(blank_ap(n, stuck));
-                    if lost {
+        let mut first = 0u8;
+        loop {
+            let last = first.saturating_add(BATCH - 1).min(self.job.max_ap);
+            match self.identify_quickly(first, last)? {
+                Some(batch) => found.extend(batch),
+                None => {
+                    if !self.identify_one_by_one(first, last, &mut found)? {
                         return Ok(());
                     }
                 }
             }
+            if last == self.job.max_ap {
+                break;
+            }
+            first = last + 1;
         }
         let mem: Vec<u8> = found.iter().filter(|(_, idr)| is_mem(*idr)).map(|(n, _)| *n).collect();
         if self.job.attach == Attach::UnderReset {
@@ -214,6 +217,50 @@ impl<'a> Surveyor<'a> {
         }
         self.seen.aps.sort_by_key(|a| a.ap);
         Ok(())
+    }
+
+    /// Identifications of a batch with one look at CTRL/STAT at its end: a sticky flag stays until it is cleared, so that none can be missed. `None` if
+    /// anything at all went wrong; nothing of the batch counts then.
+    fn identify_quickly(&mut self, first: u8, last: u8) -> Result<Option<Vec<(u8, u32)>>, ChannelError> {
+        self.dap.check()?;
+        let mut batch = Vec::new();
+        for n in first..=last {
+            match said(self.dap.ap_read(n, ap::IDR))? {
+                Said::Value(0) => {}
+                Said::Value(idr) => batch.push((n, idr)),
+                bad => {
+                    self.clear(bad == Said::Wait)?;
+                    return Ok(None);
+                }
+            }
+        }
+        match said(self.dap.dp_read(dp::CTRL_STAT))? {
+            Said::Value(v) if v & STICKY == 0 => Ok(Some(batch)),
+            _ => {
+                self.clear(false)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Each identification in its bracket. False: the port answers no more, or completes nothing.
+    fn identify_one_by_one(&mut self, first: u8, last: u8, found: &mut Vec<(u8, u32)>) -> Result<bool, ChannelError> {
+        for n in first..=last {
+            self.dap.check()?;
+            match self.bracket(|dap| dap.ap_read(n, ap::IDR))? {
+                Said::Value(0) => {}
+                Said::Value(idr) => found.push((n, idr)),
+                // Reading an identification must not fail. It does where AP accesses never complete.
+                stuck => {
+                    let lost = matches!(stuck, Said::Wait | Said::NoAck | Said::Protocol);
+                    self.seen.aps.push(blank_ap(n, stuck));
+                    if lost {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
     }
 
     fn one_ap(&mut self, n: u8, idr: u32) -> Result<ApSeen, ChannelError> {

@@ -116,7 +116,17 @@ impl Console for SerialConsole {
     }
 
     fn send_break(&mut self, wait: &Wait) -> Result<(), ChannelError> {
-        self.order(Out::Break, wait)
+        // Asked again afterwards: the port may have come up while the order waited for it.
+        let carries = |console: &Self| match port::is_pseudo(&console.setup.port) {
+            false => Ok(()),
+            true => {
+                let doing = format!("send a BREAK on {}: a pseudo terminal carries none", console.setup.port.display());
+                Err(ChannelError::new(ErrorKind::Unsupported, doing))
+            }
+        };
+        carries(self)?;
+        self.order(Out::Break, wait)?;
+        carries(self)
     }
 
     fn describe(&self) -> String {

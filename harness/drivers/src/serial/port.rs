@@ -23,6 +23,11 @@ pub(super) fn open(setup: &SerialSetup) -> Result<SerialStream, ChannelError> {
     })
 }
 
+/// Whether the port is a pseudo terminal: the kernel takes a BREAK on one and drops it.
+pub(super) fn is_pseudo(port: &Path) -> bool {
+    find(port).and_then(|p| p.canonicalize().ok()).is_some_and(|p| p.starts_with("/dev/pts"))
+}
+
 /// The path itself, or the one entry of its folder that fits the pattern in its last part.
 fn find(port: &Path) -> Option<PathBuf> {
     let name = port.file_name()?.to_str()?;
