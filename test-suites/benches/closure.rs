@@ -103,5 +103,10 @@ fn main() {
     closure("settings", Act::Settings, &own, true, usize::MAX);
     let watch = Stopwatch::start();
     let caught = controls::results(&mut bench(&[], Rig::WHOLE)).unwrap();
-    println!("negative controls: {} of {} caught in {:.2} CPU-s", caught.iter().filter(|c| c.caught.is_some()).count(), caught.len(), watch.seconds());
+    println!(
+        "negative controls: {} of {} caught in {:.2} CPU-s",
+        caught.iter().filter(|c| c.caught.is_some()).count(),
+        caught.len(),
+        watch.seconds()
+    );
 }

@@ -29,7 +29,7 @@ use proofbench_channel::{Cancel, Console, CrashSpace, Fixture, Moment, Power, Re
 use proofbench_model::bind::{Credential, DeviceBind};
 use proofbench_model::dossier::{Dossier, Row};
 use proofbench_model::journal::Event;
-use proofbench_model::{CheckId, EvidenceId, Observation, UnitId};
+use proofbench_model::{CheckId, EvidenceId, Observation, Profile, UnitId};
 use proofbench_rig::safe::Parts;
 use proofbench_rig::{Channels, Permissions, SafeState};
 use std::cell::Cell;
@@ -75,6 +75,8 @@ pub struct BenchSetup {
     pub reference: Option<ReferenceFactory>,
     /// Replay: exactly this cut.
     pub only_cut: Option<(u32, Tear)>,
+    /// How thorough the run is meant to be.
+    pub profile: Profile,
 }
 
 /// What the bench knows of the check that runs.
@@ -103,6 +105,7 @@ pub struct Bench {
     run_seed: u64,
     reference: Option<ReferenceFactory>,
     only_cut: Option<(u32, Tear)>,
+    profile: Profile,
     memo: Memo,
     images: BTreeMap<String, Arc<[u8]>>,
     patterns: Patterns,
@@ -141,6 +144,7 @@ impl Bench {
             run_seed: setup.seed,
             reference: setup.reference,
             only_cut: setup.only_cut,
+            profile: setup.profile,
             memo: Memo::default(),
             images: BTreeMap::new(),
             patterns: Patterns::default(),
@@ -352,6 +356,11 @@ impl Bench {
     /// Replay: the check runs exactly this cut and nothing else.
     pub fn only_cut(&self) -> Option<(u32, Tear)> {
         self.only_cut
+    }
+
+    /// How thorough the run is meant to be: a check that samples takes more in profile `certify`.
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     // ---- for the runner ----

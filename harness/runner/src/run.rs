@@ -14,7 +14,7 @@ use crate::trouble::Trouble;
 use prepare::Reference;
 use proofbench_channel::Tear;
 use proofbench_model::journal::{Event, Subject};
-use proofbench_model::{CheckId, Claim, Fate, Observation, Outcome, Reason};
+use proofbench_model::{CheckId, Claim, Fate, Observation, Outcome, Profile, Reason};
 use proofbench_rig::lease::LeaseError;
 use proofbench_rig::{Rig, SafeState};
 use std::time::{Duration, Instant};
@@ -33,12 +33,14 @@ pub struct RunOptions {
     pub attempt: u32,
     /// Replay: exactly this cut.
     pub only_cut: Option<(u32, Tear)>,
+    /// How thorough checks that sample are.
+    pub profile: Profile,
 }
 
 impl RunOptions {
     /// A first attempt with this seed and sink.
     pub fn new(seed: u64, sink: Box<dyn Sink>) -> Self {
-        Self { seed, sink, stop: Stop::default(), reference: None, attempt: 1, only_cut: None }
+        Self { seed, sink, stop: Stop::default(), reference: None, attempt: 1, only_cut: None, profile: Profile::Ci }
     }
 }
 
@@ -132,6 +134,7 @@ pub fn run(plan: &Plan, rig: Rig, checks: &[&'static Check], options: RunOptions
         stop: stop.clone(),
         reference: options.reference,
         only_cut: options.only_cut,
+        profile: options.profile,
     })
     .map_err(RunError::Prepare)?;
     bench.event(Event::Plan { due: plan.due() });

@@ -7,7 +7,7 @@ use super::oracle::{ORACLES, is_witness, named};
 use super::plans::Act;
 use super::sampled::{self, Effort, Sampled};
 use super::trace::Cut;
-use proofbench_model::{Reason, RowId};
+use proofbench_model::{Profile, Reason, RowId};
 use proofbench_runner::{Bench, Capability, Trouble};
 
 /// Rows of a unit's own table that a power cut can bear on; one "no row" where the table has none.
@@ -62,10 +62,19 @@ fn said(result: Result<Said, Trouble>) -> Result<Said, Trouble> {
     }
 }
 
+/// How far closures go: seconds for a pipeline, minutes for a laboratory.
+fn limits(bench: &Bench) -> Limits {
+    match bench.profile() {
+        Profile::Ci => Limits::default(),
+        Profile::Certify => Limits { images: 100_000, judgements: 20_000, twice_torn: 2_000, deep: 128, ..Limits::default() },
+    }
+}
+
 /// Runs the campaign of an act at the strength that the rig allows.
 pub fn run(bench: &mut Bench, act: Act, units: &[&'static str], expected: &str) -> Result<(), Trouble> {
     bench.quiet(true);
-    let result = attempt(bench, act, Limits::default());
+    let effort = Effort::of(bench);
+    let result = attempt(bench, act, limits(bench), effort);
     bench.quiet(false);
     let said = said(result)?;
     for unit in units {
@@ -83,8 +92,10 @@ pub fn deletions(bench: &mut Bench, units: &[&'static str], outage: &[&'static s
     for (n, row) in routes.into_iter().enumerate() {
         bench.quiet(true);
         // The routes differ in how they begin: the first is searched in full, the others as far as their own part reaches.
-        let limits = if n == 0 { Limits::default() } else { Limits { images: 1_500, judgements: 200, deep: 8, ..Limits::default() } };
-        let result = back_to_ready(bench).and_then(|()| attempt(bench, Act::Reset(n), limits));
+        let full = limits(bench);
+        let limits = if n == 0 { full } else { Limits { images: full.images / 4, judgements: full.judgements / 4, deep: full.deep / 4, ..full } };
+        let effort = if n == 0 { Effort::of(bench) } else { Effort::of(bench).third() };
+        let result = back_to_ready(bench).and_then(|()| attempt(bench, Act::Reset(n), limits, effort));
         bench.quiet(false);
         ends.push((row, said(result)?));
     }
@@ -112,24 +123,24 @@ fn back_to_ready(bench: &mut Bench) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn attempt(bench: &mut Bench, act: Act, limits: Limits) -> Result<Said, Trouble> {
+fn attempt(bench: &mut Bench, act: Act, limits: Limits, effort: Effort) -> Result<Said, Trouble> {
     let caught = controls::require(bench)?;
     bench.evidence("negative-controls.txt", caught.as_bytes());
     let plan = act.plan(bench)?;
-    let end = campaign(bench, &plan, limits);
+    let end = campaign(bench, &plan, limits, effort);
     // Whatever happened, the device gets back what it held before the campaign.
     plan.found.put(bench)?;
     end
 }
 
-fn campaign(bench: &mut Bench, plan: &Plan, limits: Limits) -> Result<Said, Trouble> {
+fn campaign(bench: &mut Bench, plan: &Plan, limits: Limits, effort: Effort) -> Result<Said, Trouble> {
     let name = plan.stimulus.name;
     if bench.has(Capability::CrashSpace) {
         let only = bench.only_cut().map(|(at, tear)| Cut { at, tear });
         let outcome = campaign::run(bench, plan, Limits { seed: bench.seed(), ..limits }, only)?;
         close(bench, &outcome, name)
     } else {
-        let sampled = sampled::run(bench, plan, Effort::QUICK)?;
+        let sampled = sampled::run(bench, plan, effort)?;
         sample(&sampled, name)
     }
 }
@@ -188,7 +199,10 @@ fn sample(sampled: &Sampled, act: &str) -> Result<Said, Trouble> {
     if let Some((at, finding)) = sampled.proven.iter().find(|(_, f)| !is_witness(f.oracle)) {
         let holds = describe(finding.oracle);
         let at = ms(at);
-        return say(End::Violated, format!("{act}, power cut {at:.2} ms after its start: {} ({}: {holds}); came back when cut again", finding.detail, finding.oracle));
+        return say(
+            End::Violated,
+            format!("{act}, power cut {at:.2} ms after its start: {} ({}: {holds}); came back when cut again", finding.detail, finding.oracle),
+        );
     }
     if sampled.witnessed() == 0 {
         let why = sampled.unwitnessed.clone().unwrap_or_else(|| "no cut was fired in the time".to_owned());

@@ -70,16 +70,11 @@ impl Watchlist {
             }
         }
         list.count = bench.bind().act.get("read-count").cloned();
-        if bench.bind().login.is_some() && bench.has(Capability::Console) {
-            if let Some(label) = &bench.dossier().device.sample.label {
-                list.credentials.push(Named { name: "label".to_owned(), pair: label.clone() });
-                for secret in ["admin", ""] {
-                    let pair = Credential { user: label.user.clone(), secret: secret.to_owned() };
-                    if pair != *label {
-                        list.defaults.push(pair);
-                    }
-                }
-            }
+        let label = bench.dossier().device.sample.label.as_ref();
+        if let Some(label) = label.filter(|_| bench.bind().login.is_some() && bench.has(Capability::Console)) {
+            list.credentials.push(Named { name: "label".to_owned(), pair: label.clone() });
+            let guesses = ["admin", ""].map(|secret| Credential { user: label.user.clone(), secret: secret.to_owned() });
+            list.defaults.extend(guesses.into_iter().filter(|pair| pair != label));
         }
         list.slots = (bench.bind().regions.get("slot0").copied(), bench.bind().regions.get("slot1").copied());
         list.update = bench.has(Capability::UpdatePath);

@@ -6,6 +6,7 @@ use super::content::Content;
 use super::explore::{Facts, Finding, draw};
 use super::oracle::{Key, Seen, rank};
 use proofbench_channel::Moment;
+use proofbench_model::Profile;
 use proofbench_runner::{Bench, Capability, Trouble};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +27,21 @@ pub struct Effort {
 impl Effort {
     /// What fits into a run of a developer or a CI job.
     pub const QUICK: Effort = Effort { survey: 6, edges: 3, repeated: 2, time: Duration::from_secs(40) };
+    /// What a laboratory takes: a defect that shows once in fifty cuts is met with 95 % by 150 of them.
+    pub const THOROUGH: Effort = Effort { survey: 150, edges: 60, repeated: 20, time: Duration::from_secs(4 * 3600) };
+
+    /// The effort of this run.
+    pub fn of(bench: &Bench) -> Effort {
+        match bench.profile() {
+            Profile::Certify => Effort::THOROUGH,
+            Profile::Ci => Effort::QUICK,
+        }
+    }
+
+    /// Less of it, for a variant of an act that was searched already.
+    pub fn third(self) -> Effort {
+        Effort { survey: self.survey.div_ceil(3), edges: self.edges / 3, repeated: self.repeated.div_ceil(3), time: self.time / 2 }
+    }
 }
 
 /// Which part of the schedule a cut belongs to. Bounds are told per stratum, never pooled.

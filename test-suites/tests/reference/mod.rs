@@ -3,6 +3,7 @@
 use proofbench_channel::ChannelError;
 use proofbench_drivers::Channels;
 use proofbench_drivers::emulated::{EmulatedSetup, open};
+use proofbench_model::Profile;
 use proofbench_model::dossier::Dossier;
 use proofbench_rig::{Permissions, load_dossier};
 use proofbench_runner::Bench;
@@ -67,6 +68,7 @@ pub fn bench_with_images(images: &Path, defects: &[&str], rig: Rig) -> Bench {
         stop: Stop::default(),
         reference: Some(factory),
         only_cut: None,
+        profile: Profile::Ci,
     };
     let mut bench = Bench::new(setup).expect("the patterns of the dossier are sound");
     bench.quiet(true);

@@ -79,6 +79,7 @@ impl Bench {
             stop: self.stop.clone(),
             reference: Some(factory),
             only_cut: None,
+            profile: self.profile,
         })?;
         bench.current = self.current.as_ref().map(super::Current::for_reference);
         bench.quiet(true);

@@ -46,6 +46,7 @@ pub fn bench_on(rig: Rig) -> (Bench, MemorySink) {
         stop: Stop::default(),
         reference: Some(reference()),
         only_cut: None,
+        profile: proofbench_model::Profile::Ci,
     });
     (bench.expect("the dossier's patterns compile"), sink)
 }
