@@ -37,17 +37,7 @@ fn mem(ap: u8, cpuid: Said, ram: Said, flash: Said) -> ApSeen {
 }
 
 fn vendor(ap: u8, idr: u32, status: u32) -> ApSeen {
-    ApSeen {
-        ap,
-        idr,
-        mem: false,
-        csw: NotTried,
-        cpuid: NotTried,
-        ram: NotTried,
-        flash: NotTried,
-        core: NotTried,
-        status: Said::Value(status),
-    }
+    ApSeen { ap, idr, mem: false, csw: NotTried, cpuid: NotTried, ram: NotTried, flash: NotTried, core: NotTried, status: Said::Value(status) }
 }
 
 #[rstest]

@@ -1,4 +1,5 @@
 //! The survey over the emulated wire: every lock, protocol and attach condition.
+#![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
 
 use proofbench_channel::debug::{Access, Attach, DebugPort, Protocol, Said, Survey, SurveyJob, classify};
 use proofbench_channel::{Cancel, ErrorKind, Moment, Wait};

@@ -1,4 +1,5 @@
 //! What the parent makes of workers that answer, die, hang or talk nonsense. The workers here are shell scripts.
+#![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
 
 use proofbench_channel::debug::{Attach, DebugPort, Protocol, Said, Survey, SurveyJob, WorkerSays};
 use proofbench_channel::{Cancel, ChannelError, ErrorKind, Wait};

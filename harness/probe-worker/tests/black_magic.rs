@@ -1,4 +1,5 @@
 //! Unmodified probe-rs through the board's Black Magic Probe server: the same survey, the same levels.
+#![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
 
 use proofbench_board::bmp::{self, Access};
 use proofbench_channel::debug::{Access as Level, Attach, Failure, Protocol, Survey, SurveyJob, WorkerAct, WorkerJob, WorkerSays, classify};
@@ -38,8 +39,7 @@ fn board(rules: LockRules) -> (Shared, SocketAddr) {
 }
 
 fn job(address: SocketAddr, protocol: Protocol, attach: Attach, max_ap: u8) -> WorkerJob {
-    let survey =
-        SurveyJob { protocol, attach, ram: RAM, flash: 0x8400, flash_known: Some(KNOWN), max_ap, poll_ms: 50, race_aps: vec![] };
+    let survey = SurveyJob { protocol, attach, ram: RAM, flash: 0x8400, flash_known: Some(KNOWN), max_ap, poll_ms: 50, race_aps: vec![] };
     WorkerJob { selector: format!("1d50:6018:{address}"), speed: 1.0, deadline_ms: 30_000, act: WorkerAct::Survey(survey) }
 }
 
@@ -114,8 +114,7 @@ fn a_probe_that_is_not_there_is_a_failure_and_never_a_silent_port() {
 fn the_process_answers_a_job_and_refuses_nonsense() {
     let (shared, address) = board(LockRules::conforming());
     let ask = |text: &str| {
-        let mut child =
-            Command::new(env!("CARGO_BIN_EXE_proofbench-probe-worker")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_proofbench-probe-worker")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let out = child.wait_with_output().unwrap().stdout;
         let lines: Vec<WorkerSays> = String::from_utf8(out).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();

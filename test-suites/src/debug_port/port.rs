@@ -168,14 +168,14 @@ impl Port {
         let mut worst = Finding::Fits;
         let mut told = String::new();
         for look in looks {
-            let finding = self.finding(look);
+            let finding = finding(self.declared, look);
             let range = if look.survey.aps.is_empty() { String::new() } else { format!(", access ports 0 to {}", look.survey.job.max_ap) };
             let _ = write!(told, "{}{}{range}: {}", if told.is_empty() { "" } else { "; " }, look.label, level(look));
             if finding > worst {
                 worst = finding;
             }
         }
-        let hot = looks.iter().find(|l| self.finding(l) == worst);
+        let hot = looks.iter().find(|l| finding(self.declared, l) == worst);
         for unit in units.iter().copied() {
             match (&worst, hot) {
                 (Finding::Breaks, Some(look)) => {
@@ -187,21 +187,6 @@ impl Port {
             }
         }
     }
-
-    fn finding(&self, look: &Look) -> Finding {
-        let void = |why: &str| Finding::Void(format!("{}: {why}", look.label));
-        match &look.access {
-            Err(unfit) => void(&unfit.to_string()),
-            Ok(Access::Open) => Finding::Breaks,
-            Ok(Access::Partial) => match self.declared {
-                Declared::CoreOnly if look.survey.flash_refused() => Finding::Fits,
-                _ => Finding::Breaks,
-            },
-            Ok(Access::ApStuck) => void("access ports that complete no access are no sign of a lock"),
-            Ok(Access::Silent) if look.survey.dpidr == Said::Protocol => void("the line is low or garbled: no power at the connector, or a short"),
-            Ok(Access::Silent | Access::PowerUpRefused | Access::NoMemAp | Access::ApDisabled) => Finding::Fits,
-        }
-    }
 }
 
 /// What a survey says about the declaration, from good to bad; void lies between, because a violation elsewhere outweighs it.
@@ -210,6 +195,21 @@ enum Finding {
     Fits,
     Void(String),
     Breaks,
+}
+
+fn finding(declared: Declared, look: &Look) -> Finding {
+    let void = |why: &str| Finding::Void(format!("{}: {why}", look.label));
+    match &look.access {
+        Err(unfit) => void(&unfit.to_string()),
+        Ok(Access::Open) => Finding::Breaks,
+        Ok(Access::Partial) => match declared {
+            Declared::CoreOnly if look.survey.firmware_hidden() => Finding::Fits,
+            _ => Finding::Breaks,
+        },
+        Ok(Access::ApStuck) => void("access ports that complete no access are no sign of a lock"),
+        Ok(Access::Silent) if look.survey.dpidr == Said::Protocol => void("the line is low or garbled: no power at the connector, or a short"),
+        Ok(Access::Silent | Access::PowerUpRefused | Access::NoMemAp | Access::ApDisabled) => Finding::Fits,
+    }
 }
 
 fn level(look: &Look) -> String {
@@ -263,5 +263,77 @@ fn known_word(bench: &mut Bench, bind: &DebugBind) -> Result<u32, Trouble> {
         Some(0 | u32::MAX) => Err(Trouble::IxitAmbiguous(format!("{file}: the word at {:#x} is blank and no known word", bind.flash_in_image))),
         Some(word) => Ok(word),
         None => Err(Trouble::IxitAmbiguous(format!("{file} is shorter than {:#x}", bind.flash_in_image))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proofbench_channel::debug::ApSeen;
+    use rstest::rstest;
+
+    fn survey(dpidr: Said, cpuid: Said, flash: Said) -> Survey {
+        let job = SurveyJob {
+            protocol: Protocol::Swd,
+            attach: Attach::Running,
+            ram: 0x2000_0000,
+            flash: 0x8400,
+            flash_known: Some(7),
+            max_ap: 0,
+            poll_ms: 0,
+            race_aps: vec![],
+        };
+        let ap = ApSeen {
+            ap: 0,
+            idr: 0x2477_0011,
+            mem: true,
+            csw: Said::Value(0x42),
+            ram: cpuid.clone(),
+            core: cpuid.clone(),
+            cpuid,
+            flash,
+            status: Said::NotTried,
+        };
+        let reached = matches!(dpidr, Said::Value(_));
+        Survey {
+            job,
+            power_up: if reached { Said::Value(0xF000_0000) } else { Said::NotTried },
+            dpidr,
+            aps: if reached { vec![ap] } else { vec![] },
+            vtref_mv: None,
+            attempts: 1,
+            answered: 1,
+            self_test: Some(true),
+            notes: vec![],
+        }
+    }
+
+    #[rstest]
+    #[case::locked(Said::Value(1), Said::Fault, Said::Fault, "fits", "fits")]
+    #[case::core_without_firmware(Said::Value(1), Said::Value(0x410F_C241), Said::Fault, "breaks", "fits")]
+    #[case::core_and_blanked_firmware(Said::Value(1), Said::Value(0x410F_C241), Said::Value(0), "breaks", "fits")]
+    #[case::core_and_other_content(Said::Value(1), Said::Value(0x410F_C241), Said::Value(0x1234), "breaks", "breaks")]
+    #[case::open(Said::Value(1), Said::Value(0x410F_C241), Said::Value(7), "breaks", "breaks")]
+    #[case::stuck(Said::Value(1), Said::Wait, Said::Wait, "void", "void")]
+    #[case::line_high(Said::NoAck, Said::Fault, Said::Fault, "fits", "fits")]
+    #[case::line_low(Said::Protocol, Said::Fault, Said::Fault, "void", "void")]
+    #[case::blank(Said::Value(1), Said::Fault, Said::Value(u32::MAX), "void", "void")]
+    fn a_level_of_access_is_held_against_the_declaration(
+        #[case] dpidr: Said,
+        #[case] cpuid: Said,
+        #[case] flash: Said,
+        #[case] no_access: &str,
+        #[case] core_only: &str,
+    ) {
+        let survey = survey(dpidr, cpuid, flash);
+        let look = Look { label: "here".to_owned(), access: classify(&survey), survey };
+        for (declared, expected) in [(Declared::NoAccess, no_access), (Declared::CoreOnly, core_only)] {
+            let found = match finding(declared, &look) {
+                Finding::Fits => "fits",
+                Finding::Void(_) => "void",
+                Finding::Breaks => "breaks",
+            };
+            assert_eq!(found, expected, "{declared:?}");
+        }
     }
 }

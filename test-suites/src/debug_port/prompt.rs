@@ -80,3 +80,47 @@ impl Prompts {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regex::Regex;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::u_boot("=> ")]
+    #[case::u_boot_of_a_vendor("U-Boot> ")]
+    #[case::marvell("Marvell>> ")]
+    #[case::cfe("CFE> ")]
+    #[case::busybox("/ # ")]
+    #[case::root("root@device:~# ")]
+    #[case::bash("bash-5.1$ ")]
+    #[case::zephyr("uart:~$ ")]
+    #[case::loader("BL> ")]
+    #[case::typed_over("BL> BL> BL> ")]
+    #[case::in_brackets("(ipl)> ")]
+    fn prompts_are_known(#[case] line: &str) {
+        assert!(Regex::new(PROMPT).unwrap().is_match(line));
+    }
+
+    #[rstest]
+    #[case::login("login: ")]
+    #[case::password("password: ")]
+    #[case::countdown("autoboot 2..")]
+    #[case::hit_any_key("Hit any key to stop autoboot:  2 ")]
+    #[case::noise("DBG ]]> <failure>&amp; end")]
+    #[case::log("NET wifi-key ****ab")]
+    #[case::progress("progress: 100 % done")]
+    #[case::nothing("")]
+    fn log_lines_are_no_prompts(#[case] line: &str) {
+        assert!(!Regex::new(PROMPT).unwrap().is_match(line));
+    }
+
+    #[rstest]
+    #[case("ERR unknown command")]
+    #[case("sh: help: command not found")]
+    #[case("Unknown command 'help' - try 'help'")]
+    fn answers_of_shells_are_known(#[case] line: &str) {
+        assert!(Regex::new(ANSWERS).unwrap().is_match(line));
+    }
+}

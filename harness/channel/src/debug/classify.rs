@@ -108,10 +108,16 @@ pub fn classify(survey: &Survey) -> Result<Access, Unfit> {
 }
 
 impl Survey {
-    /// Whether every memory AP refused the flash word. False where there is none, or where it answered with anything.
-    pub fn flash_refused(&self) -> bool {
+    /// Whether every memory AP refused the flash word, or gave a blank where a known word stands. False where there is no memory AP.
+    pub fn firmware_hidden(&self) -> bool {
+        let known = self.job.flash_known.is_some_and(|k| !blank(k));
         let mut mem = self.aps.iter().filter(|a| a.mem).peekable();
-        mem.peek().is_some() && mem.all(|a| matches!(a.flash, Said::Fault | Said::Wait))
+        mem.peek().is_some()
+            && mem.all(|a| match a.flash {
+                Said::Fault | Said::Wait => true,
+                Said::Value(v) => known && blank(v),
+                Said::NoAck | Said::Protocol | Said::NotTried => false,
+            })
     }
 
     /// One line for a report: identification, access ports with what each let through.
