@@ -70,7 +70,7 @@ impl Progress for Lines {
             other => other.to_string(),
         };
         let time = if result.fate == Fate::Run { format!("{:.2} s", result.real_time.as_secs_f64()) } else { String::new() };
-        self.line(&format!("{place} {:<width$}  {what:<34} {time}", result.id, width = self.width).trim_end().to_owned());
+        self.line(format!("{place} {:<width$}  {what:<34} {time}", result.id, width = self.width).trim_end());
         if let Some(trouble) = &result.trouble {
             self.line(&format!("        {trouble}"));
         }

@@ -1,5 +1,7 @@
 //! The same suites on the device in this process and on the device as a process of its own, over real wires: the verdicts are the same.
 
+#![allow(clippy::unwrap_used)] // a test that cannot set up its ground may stop there
+
 mod common;
 
 use common::{parts, proofbench, root};

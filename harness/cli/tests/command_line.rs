@@ -1,5 +1,7 @@
 //! The command line as its users meet it: what a run leaves, what bad input says, what exit codes mean.
 
+#![allow(clippy::unwrap_used)] // a test that cannot set up its ground may stop there
+
 mod common;
 
 use common::{parts, proofbench, rig_with, root};
