@@ -146,56 +146,60 @@ fn brown_out(bench: &mut Bench, word: &str) -> Result<Result<Boot, String>, Trou
     Ok(Err(format!("no level from {} to {} mV made the device restart by brown-out", DIPS[0], DIPS[DIPS.len() - 1])))
 }
 
-/// What must not change by a restart.
-fn vector(bench: &mut Bench) -> Result<StateVector, Trouble> {
-    bench.state_vector()
+/// What restarts of several causes showed.
+#[derive(Default)]
+struct Restarts {
+    /// What is wrong after one of them.
+    wrong: Option<String>,
+    /// Causes that came about and changed nothing.
+    seen: Vec<&'static str>,
+    /// Causes that did not come about, with why.
+    missed: Vec<String>,
 }
 
-/// One cause after the other; gives what is wrong, and what was seen.
-fn judge(bench: &mut Bench, causes: &[Cause], planted: Option<&Planted>) -> Result<(Option<String>, Vec<String>, Vec<String>), Trouble> {
-    let (mut seen, mut missed) = (Vec::new(), Vec::new());
-    let before = vector(bench)?;
+/// One cause after the other, up to the first that changes something.
+fn judge(bench: &mut Bench, causes: &[Cause], planted: Option<&Planted>) -> Result<Restarts, Trouble> {
+    let mut out = Restarts::default();
+    let before = bench.state_vector()?;
     for cause in causes {
         let boot = match cause.bring_about(bench)? {
             Ok(boot) => boot,
             Err(why) => {
-                missed.push(format!("{}: {why}", cause.name()));
+                out.missed.push(format!("{}: {why}", cause.name()));
                 continue;
             }
         };
-        let about = format!("after a restart by {} (boot {})", cause.name(), boot.id);
-        if state::opens_without_login(bench)? {
-            return Ok((Some(format!("{about} the console gives a session without login")), seen, missed));
+        if let Some(what) = changed(bench, &before, planted)? {
+            out.wrong = Some(format!("after a restart by {} (boot {}) {what}", cause.name(), boot.id));
+            return Ok(out);
         }
-        let credential = bench.credential().cloned().ok_or_else(|| Trouble::IxitMissing("[sample] label of device.toml".to_owned()))?;
-        if !state::try_login(bench, &credential)? {
-            return Ok((Some(format!("{about} the owner's credential is not taken")), seen, missed));
-        }
-        if let Some(planted) = planted {
-            let gone: Vec<String> = planted.alive(bench)?.into_iter().filter_map(|(n, there)| (!there).then_some(n)).collect();
-            if !gone.is_empty() {
-                return Ok((Some(format!("{about} gone are: {}", gone.join(", "))), seen, missed));
-            }
-        }
-        let changes = state_changes(&before, &vector(bench)?);
-        if !changes.is_empty() {
-            return Ok((Some(format!("{about}: {}", changes.join("; "))), seen, missed));
-        }
-        seen.push(cause.name().to_owned());
+        out.seen.push(cause.name());
     }
-    Ok((None, seen, missed))
+    Ok(out)
 }
 
-fn conclude(bench: &mut Bench, report: &mut Report, unit: &'static str, result: (Option<String>, Vec<String>, Vec<String>)) {
-    let (wrong, seen, missed) = result;
-    if !missed.is_empty() {
-        bench.note(&format!("not brought about: {}", missed.join("; ")));
+/// What is not as it was before a restart.
+fn changed(bench: &mut Bench, before: &StateVector, planted: Option<&Planted>) -> Result<Option<String>, Trouble> {
+    if state::opens_without_login(bench)? {
+        return Ok(Some("the console gives a session without login".to_owned()));
     }
-    bench.strength(format!(
-        "causes: {}; not brought about: {}",
-        seen.join(", "),
-        if missed.is_empty() { "none".to_owned() } else { missed.join("; ") }
-    ));
+    let credential = bench.credential().cloned().ok_or_else(|| Trouble::IxitMissing("[sample] label of device.toml".to_owned()))?;
+    if !state::try_login(bench, &credential)? {
+        return Ok(Some("the owner's credential is not taken".to_owned()));
+    }
+    if let Some(planted) = planted {
+        let gone: Vec<String> = planted.alive(bench)?.into_iter().filter_map(|(n, there)| (!there).then_some(n)).collect();
+        if !gone.is_empty() {
+            return Ok(Some(format!("gone are: {}", gone.join(", "))));
+        }
+    }
+    let changes = state_changes(before, &bench.state_vector()?);
+    Ok(if changes.is_empty() { None } else { Some(changes.join("; ")) })
+}
+
+fn conclude(bench: &mut Bench, report: &mut Report, unit: &'static str, Restarts { wrong, seen, missed }: Restarts) {
+    let not = if missed.is_empty() { String::new() } else { format!("; not brought about: {}", missed.join("; ")) };
+    bench.strength(format!("causes: {}{not}", seen.join(", ")));
     match wrong {
         Some(what) => report.violated(bench, unit, SAME, &what),
         None if seen.is_empty() => report.unresolved(bench, unit, Reason::NoOpportunity, &missed.join("; ")),

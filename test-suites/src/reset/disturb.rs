@@ -19,7 +19,7 @@ const B: &str = "5.11-1-2 b";
 const C: &str = "5.11-1-2 c";
 const NEEDS: &[Capability] = &[Capability::Console, Capability::Power];
 /// Cuts of one route: over the whole of it, to find where it begins, and from there to the confirmation.
-const SURVEY: u32 = 6;
+const SURVEY: u32 = 4;
 const BISECT: u32 = 8;
 const DENSE: u32 = 16;
 /// Before a confirmation that came late, the deletion has begun at most so long ago: earlier cuts hit the wait for the button.

@@ -4,7 +4,7 @@
 //! declared route; then what runs, the counter, and the answer to older images must be what they were. The newest image is tried at the end.
 
 use super::judge;
-use super::lab::{Genuine, Lab, counter};
+use super::lab::{Genuine, Lab, counter, told};
 use super::{BUDGET, NEEDS, bound_here, path};
 use crate::report::{Report, each_row};
 use crate::reset::{Planted, route::Route};
@@ -66,7 +66,7 @@ fn after_reset(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
         }
         let now = counter(bench)?;
         if now < before {
-            report.violated(bench, B, EXPECTED, &format!("{}: the anti-rollback counter was {before:?} and is {now:?}", row.id));
+            report.violated(bench, B, EXPECTED, &format!("{}: the anti-rollback counter was {} and is {}", row.id, told(before), told(now)));
             return Ok(());
         }
         done.push(row.id.to_string());
@@ -93,7 +93,7 @@ fn after_reset(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
         Some(what) => report.violated(bench, B, EXPECTED, &what),
         None => {
             bench.strength(format!("routes {}; {} older images offered afterwards", done.join(", "), offers.len()));
-            report.satisfied(bench, B, EXPECTED, &format!("{} still runs, counter {before:?}", lab.baseline));
+            report.satisfied(bench, B, EXPECTED, &format!("{} still runs, counter {}", lab.baseline, told(before)));
         }
     }
     Ok(())

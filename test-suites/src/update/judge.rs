@@ -178,7 +178,16 @@ pub(super) fn wrong(lab: &Lab, variant: &Variant, outcome: &Outcome) -> Result<O
 pub(super) fn offer_and_judge(bench: &mut Bench, lab: &Lab, variant: &Variant) -> Result<Option<String>, Trouble> {
     let mut route = Route::Both;
     loop {
-        let outcome = offer(bench, lab, &variant.bytes, route)?;
+        let mut outcome = offer(bench, lab, &variant.bytes, route)?;
+        if let Fate::Crashed(how) = &outcome.fate {
+            // A restart out of the blue may be the supply's: it counts if the same offer brings it about again.
+            bench.note(&format!("{}: {how}; offered once more", variant.id));
+            let first = how.clone();
+            outcome = offer(bench, lab, &variant.bytes, route)?;
+            if outcome.fate == Fate::Kept {
+                return Err(Trouble::Unreachable(format!("{}: the device restarted by itself at one of two offers: {first}", variant.id)));
+            }
+        }
         bench.note(&format!("{}: {:?}; {}", variant.id, outcome.fate, outcome.said));
         if let Some(what) = wrong(lab, variant, &outcome)? {
             return Ok(Some(what));

@@ -1,6 +1,8 @@
 //! What an update check starts from: the maker's images, the one that runs, and the proof that a genuine one gets in by this path.
 
+use super::MISUSE;
 use super::path::{self, Restarted, Running, Step};
+use crate::report::Report;
 use proofbench_image::{Image, Version};
 use proofbench_model::bind::UpdBind;
 use proofbench_model::dossier::Row;
@@ -34,7 +36,7 @@ impl Genuine {
     /// Whether this is what runs, by every word of the device.
     pub fn runs(&self, running: &Running) -> bool {
         let version = self.version.to_string();
-        running.hash == self.hash && running.version == version && running.told.as_ref().is_none_or(|t| *t == version)
+        running.hash == self.hash && running.version == version && running.calls_itself(&version)
     }
 }
 
@@ -117,15 +119,25 @@ impl Lab {
     /// The control after the offers: the same genuine image, by the same path. `Some` says in words that it no longer goes in, at two tries, although it
     /// did before: the offers had a lasting effect. A single failure is a disturbance and decides nothing.
     pub fn control_again(&mut self, bench: &mut Bench, image: &Genuine) -> Result<Option<String>, Trouble> {
-        let Err(first) = self.control(bench, image) else { return Ok(None) };
-        if !matches!(first, Trouble::NoOpportunity(_)) {
-            return Err(first);
-        }
+        let first = match self.control(bench, image) {
+            Ok(()) => return Ok(None),
+            Err(Trouble::NoOpportunity(first)) => first,
+            Err(other) => return Err(other),
+        };
         match self.control(bench, image) {
-            Ok(()) => Err(Trouble::NoOpportunity(format!("the genuine image went in again only at the second try; at first: {}", first.explain()))),
-            Err(second @ Trouble::NoOpportunity(_)) => Ok(Some(format!("afterwards, at two tries: {}", second.explain()))),
+            Ok(()) => Err(Trouble::NoOpportunity(format!("the genuine image went in again only at the second try; at first: {first}"))),
+            Err(Trouble::NoOpportunity(second)) => Ok(Some(format!("afterwards, at two tries: {second}"))),
             Err(other) => Err(other),
         }
+    }
+
+    /// The end of a check on 5.3-2-2 b that has found nothing wrong: the control once more, then the observation.
+    pub fn conclude(&mut self, bench: &mut Bench, report: &mut Report, image: &Genuine, expected: &str, observed: &str) -> Result<(), Trouble> {
+        match self.control_again(bench, image)? {
+            Some(what) => report.violated(bench, MISUSE, expected, &what),
+            None => report.satisfied(bench, MISUSE, expected, observed),
+        }
+        Ok(())
     }
 
     /// Uploads, marks for trial, restarts; the image must run. Every shortfall is [`Trouble::NoOpportunity`] with the step's answer.
@@ -196,4 +208,9 @@ pub(super) fn counter(bench: &mut Bench) -> Result<Option<u32>, Trouble> {
     }
     let text = bench.ask("counter")?;
     text.parse().map(Some).map_err(|_| Trouble::IxitAmbiguous(format!("the question `counter` is answered by `{text}`, which is no number")))
+}
+
+/// A counter in words.
+pub(super) fn told(counter: Option<u32>) -> String {
+    counter.map_or_else(|| "not told".to_owned(), |c| c.to_string())
 }

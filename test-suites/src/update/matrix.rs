@@ -158,7 +158,7 @@ pub(super) fn run_matrix(
         bench,
         "5.3-2-2 a",
         "attacks are devised for the declared mechanism",
-        &format!("{} files made from the genuine {}: {}", variants.len(), base.version, names(variants)),
+        &format!("{} file(s) made from the genuine {}: {}", variants.len(), base.version, names(variants)),
     );
     let before = unmoved(bench)?;
     let expected = "each offer is refused: what runs is unchanged after two restarts, nothing crashes, and the genuine image still goes in";
@@ -189,7 +189,7 @@ pub(super) fn run_matrix(
         return Ok(());
     }
     bench.strength(format!(
-        "{} files, each by the trial step and the keep step, 2 restarts each; genuine {} before and after",
+        "{} file(s), each by the trial step and the keep step, 2 restarts each; genuine {} before and after",
         variants.len(),
         base.version
     ));

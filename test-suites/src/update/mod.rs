@@ -21,6 +21,8 @@ use proofbench_model::dossier::Row;
 use proofbench_runner::{Capability, Check};
 use std::time::Duration;
 
+/// The unit that carries out misuse of an update mechanism.
+const MISUSE: &str = "5.3-2-2 b";
 /// Every check on this subject needs to see and to offer.
 const NEEDS: &[Capability] = &[Capability::Console, Capability::UpdatePath, Capability::Power];
 /// Bench time of one check. A matrix of thirty files at one minute of declared recovery each stays below it.

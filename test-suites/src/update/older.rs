@@ -130,13 +130,14 @@ fn ladder(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
 
 /// Installs and confirms the next image. A refusal that stands at a second try, on a path that worked before, is what is returned.
 fn climb(bench: &mut Bench, lab: &mut Lab, rung: &Genuine, path_worked: bool) -> Result<Option<String>, Trouble> {
-    let Err(first) = lab.install(bench, rung) else { return Ok(None) };
-    if !matches!(first, Trouble::NoOpportunity(_)) || !path_worked {
-        return Err(first);
-    }
+    let first = match lab.install(bench, rung) {
+        Ok(()) => return Ok(None),
+        Err(Trouble::NoOpportunity(first)) if path_worked => first,
+        Err(other) => return Err(other),
+    };
     match lab.install(bench, rung) {
-        Ok(()) => Err(Trouble::NoOpportunity(format!("{} went in only at the second try; at first: {}", rung.version, first.explain()))),
-        Err(second @ Trouble::NoOpportunity(_)) => Ok(Some(format!("newer than what runs ({}) and yet refused: {}", lab.baseline, second.explain()))),
+        Ok(()) => Err(Trouble::NoOpportunity(format!("{} went in only at the second try; at first: {first}", rung.version))),
+        Err(Trouble::NoOpportunity(second)) => Ok(Some(format!("newer than what runs ({}) and yet, at two tries: {second}", lab.baseline))),
         Err(other) => Err(other),
     }
 }

@@ -46,8 +46,17 @@ pub(super) struct Running {
     pub version: String,
     /// Its hash as the update path gives it.
     pub hash: Vec<u8>,
-    /// Version as the device gives it to the question `version`.
+    /// Version as the device gives it to the question `version`, in its own words.
     pub told: Option<String>,
+}
+
+impl Running {
+    /// Whether the device calls itself this version elsewhere, too. A binding may read a version without its build number.
+    pub fn calls_itself(&self, version: &str) -> bool {
+        let Some(told) = &self.told else { return true };
+        let full = spelled(told) == version;
+        full || (!told.contains('+') && version.split_once('+').is_some_and(|(dotted, _)| dotted == told))
+    }
 }
 
 impl fmt::Display for Running {
@@ -55,7 +64,7 @@ impl fmt::Display for Running {
         let hash: String = self.hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
         write!(f, "{} ({hash}..)", self.version)?;
         match &self.told {
-            Some(told) if *told != self.version => write!(f, " that calls itself {told}"),
+            Some(told) if !self.calls_itself(&self.version) => write!(f, " that calls itself {told}"),
             _ => Ok(()),
         }
     }
@@ -86,7 +95,7 @@ pub(super) fn running(bench: &mut Bench) -> Result<Running, Trouble> {
         return Err(Trouble::Precondition("the device names no image as the one that runs".to_owned()));
     };
     let (version, hash) = (spelled(&active.version), active.hash.clone());
-    let told = if bench.can_ask("version") { Some(spelled(&bench.ask("version")?)) } else { None };
+    let told = if bench.can_ask("version") { Some(bench.ask("version")?.trim().to_owned()) } else { None };
     Ok(Running { version, hash, told })
 }
 

@@ -255,7 +255,10 @@ fn tampered(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tro
     match (&ground.bind.alert, silent.is_empty()) {
         (None, _) => report.unresolved(bench, ALERT, Reason::IxitMissing, &format!("row {} has no `alert` in its binding", row.id)),
         (Some(_), true) => report.satisfied(bench, ALERT, TOLD, "the alert came at every start with changed software"),
-        (Some(_), false) => report.violated(bench, ALERT, TOLD, &silent.join("; ")),
+        (Some(_), false) => {
+            let first = silent.first().cloned().unwrap_or_default();
+            report.violated(bench, ALERT, TOLD, &format!("no alert after {} of {} changes; the first: {first}", silent.len(), changes.len()));
+        }
     }
     Ok(())
 }
@@ -283,7 +286,7 @@ fn change_by_change(bench: &mut Bench, ground: &Ground, report: &mut Report, cha
             return Ok(None);
         }
         if ground.bind.alert.is_some() && starts.alerts < STARTS {
-            silent.push(format!("{about}: {} alerts; {}", starts.alerts, starts.seen));
+            silent.push(format!("{about}: {}", starts.seen.trim_end_matches("; ")));
         }
     }
     Ok(Some(silent))

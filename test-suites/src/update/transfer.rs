@@ -96,7 +96,7 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
         report.violated(bench, B, EXPECTED, &what);
         return Ok(());
     }
-    finish(bench, &mut lab, report, &base, EXPECTED, &format!("broken off at {stops:?} of {len} bytes: never started; taken up again: installed"))
+    lab.conclude(bench, report, &base, EXPECTED, &format!("broken off at {stops:?} of {len} bytes: never started; taken up again: installed"))
 }
 
 fn repeated(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
@@ -110,7 +110,7 @@ fn repeated(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tro
             return Ok(());
         }
     }
-    finish(bench, &mut lab, report, &base, EXPECTED, "pieces twice and out of order: the image was installed whole, or refused")
+    lab.conclude(bench, report, &base, EXPECTED, "pieces twice and out of order: the image was installed whole, or refused")
 }
 
 /// Sends each piece twice, or, with `skip`, first the piece after it.
@@ -127,10 +127,12 @@ fn odd_pieces(bench: &mut Bench, bytes: &[u8], skip: bool) -> Result<Step, Troub
     // Each turn either moves on or ends: at most one turn for each byte of the file.
     for _ in 0..=bytes.len() {
         // The first piece opens the transfer: one that comes before it belongs to no transfer.
-        if skip && offset > 0 && offset + len < bytes.len() {
-            if let Answer::Silent = path::chunk(bench, &path::piece(bytes, offset + len, len, Announce::Nothing))? {
-                return Ok(Step::Silent);
-            }
+        if skip
+            && offset > 0
+            && offset + len < bytes.len()
+            && path::chunk(bench, &path::piece(bytes, offset + len, len, Announce::Nothing))? == Answer::Silent
+        {
+            return Ok(Step::Silent);
         }
         let next = match path::chunk(bench, &path::piece(bytes, offset, len, Announce::Nothing))? {
             Answer::Accepted(next) => next as usize,
@@ -183,7 +185,7 @@ fn second(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
         report.violated(bench, B, EXPECTED, &what);
         return Ok(());
     }
-    finish(bench, &mut lab, report, &base, EXPECTED, &format!("{about}: installed whole, or refused"))
+    lab.conclude(bench, report, &base, EXPECTED, &format!("{about}: installed whole, or refused"))
 }
 
 /// After an odd transfer that the device acknowledged as whole, the image must be installed; tried twice before it counts. A refused transfer is orderly.
@@ -222,12 +224,4 @@ fn ends_whole(
         wrong = format!("{said}; at two tries {running} still runs");
     }
     Ok(Some(wrong))
-}
-
-fn finish(bench: &mut Bench, lab: &mut Lab, report: &mut Report, image: &Genuine, expected: &str, observed: &str) -> Result<(), Trouble> {
-    match lab.control_again(bench, image)? {
-        Some(what) => report.violated(bench, B, expected, &what),
-        None => report.satisfied(bench, B, expected, observed),
-    }
-    Ok(())
 }

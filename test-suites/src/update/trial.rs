@@ -6,7 +6,7 @@
 //! all shows nothing: no opportunity.
 
 use super::judge;
-use super::lab::{Genuine, Lab, counter};
+use super::lab::{Genuine, Lab, counter, told};
 use super::path::{self, Restarted, Step};
 use super::{BUDGET, NEEDS, bound_here};
 use crate::report::{Report, each_row};
@@ -91,7 +91,7 @@ fn unconfirmed(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
         report.violated(bench, B, GIVEN_UP, &what);
         return Ok(());
     }
-    finish(bench, &mut lab, report, &next, GIVEN_UP, "given up at the first restart, still gone after the second; counter unchanged")
+    lab.conclude(bench, report, &next, GIVEN_UP, "given up at the first restart, still gone after the second; counter unchanged")
 }
 
 /// Restarts twice after a trial that nobody confirmed; says what is wrong if the image from before is not back.
@@ -115,15 +115,6 @@ fn counter_sank(bench: &mut Bench, lab: &Lab) -> Result<Option<String>, Trouble>
         (Some(before), Some(now)) if now < before => Some(format!("the anti-rollback counter was {before} before the trial and is {now} after it")),
         _ => None,
     })
-}
-
-/// The genuine image once more, then the observation.
-fn finish(bench: &mut Bench, lab: &mut Lab, report: &mut Report, image: &Genuine, expected: &str, observed: &str) -> Result<(), Trouble> {
-    match lab.control_again(bench, image)? {
-        Some(what) => report.violated(bench, B, expected, &what),
-        None => report.satisfied(bench, B, expected, observed),
-    }
-    Ok(())
 }
 
 fn broken(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
@@ -169,7 +160,7 @@ fn broken(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
         }
         seen.push(format!("{kind}: back to {} after {} boots in {:?}", lab.baseline, boot.boots, boot.took));
     }
-    finish(bench, &mut lab, report, &next, GIVEN_UP, &seen.join("; "))
+    lab.conclude(bench, report, &next, GIVEN_UP, &seen.join("; "))
 }
 
 fn install(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
@@ -204,7 +195,7 @@ fn install(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trou
         report.violated(bench, B, KEPT, &what);
         return Ok(());
     }
-    let mut observed = format!("{} stays; counter {:?} -> {:?}", image.version, before, lab.counter);
+    let mut observed = format!("{} stays; counter {} -> {}", image.version, told(before), told(lab.counter));
     if let Some(old) = old.clone().filter(|o| below(&image) && o.version > image.version) {
         let variant = matrix::supplied("old-counter", "genuine newer version on an old security counter", old.bytes.clone(), Expect::Refused);
         if let Some(what) = judge::offer_and_judge(bench, &lab, &variant)? {
@@ -214,7 +205,7 @@ fn install(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trou
         observed.push_str(&format!("; {} with counter {} refused", old.version, old.counter));
     }
     match lab.next() {
-        Ok(next) => finish(bench, &mut lab, report, &next, KEPT, &observed),
+        Ok(next) => lab.conclude(bench, report, &next, KEPT, &observed),
         // Nothing newer is left: the installation itself, a moment ago, is the control.
         Err(_) => {
             report.satisfied(bench, B, KEPT, &observed);
