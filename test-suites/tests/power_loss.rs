@@ -61,7 +61,7 @@ fn a_disturbed_deletion_of_the_conforming_device_has_no_finding_by_any_route(#[c
 #[case("counter-early", Act::Swap, &["L1", "S1"])]
 #[case("swap-in-place", Act::Swap, &["I1", "I2", "L1"])]
 #[case("loader-static", Act::Swap, &["L1", "I1", "T2"])]
-#[case("revert-forgets-type", Act::Revert, &["I1", "P1", "T2"])]
+#[case("revert-forgets-type", Act::Revert, &["T3", "P1", "T2"])]
 #[case("revert-stuck", Act::Revert, &["L3"])]
 #[case("lie-revert", Act::Confirm, &["T2"])]
 #[case("partial-upload-boots", Act::Install, &["I1", "L1", "S3"])]

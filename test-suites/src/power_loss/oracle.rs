@@ -233,7 +233,9 @@ impl Story {
                     (Key::RunningImage, _) if value == UNKNOWN_IMAGE => "I1",
                     (Key::RunningImage | Key::Version | Key::SlotState | Key::ActiveImage, Some(_)) => "P1",
                     (Key::RunningImage | Key::Version, _) if self.is_older(value, legal_values) => "S2",
-                    (Key::Store(_) | Key::Count, Some(_)) => "T3",
+                    // Whole and the maker's, but not what this history leaves: what was reported done (or refused) has not stayed so.
+                    (Key::RunningImage, None) | (Key::Store(_) | Key::Count, Some(_)) => "T3",
+                    (Key::Version, None) if seen.get(&Key::RunningImage).map(String::as_str) == Some(value) => "T3",
                     _ => key.oracle(),
                 };
                 let history = match undone {
