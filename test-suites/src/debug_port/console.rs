@@ -4,29 +4,24 @@ use super::BUDGET;
 use super::prompt::{Access, Prompts};
 use crate::report::{Report, each_row};
 use proofbench_channel::ErrorKind;
-use proofbench_model::Reason;
 use proofbench_model::bind::{Action, Pattern};
 use proofbench_model::dossier::Row;
-use proofbench_runner::{Bench, Capability, Check, Permission, Trouble};
+use proofbench_runner::{Bench, Capability, Check, Trouble};
 use std::time::Duration;
 
 /// Standard debug methods on every other accessible port.
 pub(super) const OTHER_PORTS: &str = "5.6-4-2 b";
-const UNITS: &[&str] = &[OTHER_PORTS];
+pub(super) const UNITS: &[&str] = &[OTHER_PORTS];
 const NEEDS: &[Capability] = &[Capability::Console, Capability::Power];
-const EXPECTED: &str = "no prompt, command or memory access on the console without the declared login";
+pub(super) const EXPECTED: &str = "no prompt, command or memory access on the console without the declared login";
 const CONTROL: &str = "the same console, both ways, in the same run: login with the label's credential works, before and after";
 
 /// How often a key is repeated while the device boots.
 const REPEAT: Duration = Duration::from_millis(4);
 /// How long to look for a prompt after the device came up, or when it did not.
-const AFTER: Duration = Duration::from_millis(800);
+pub(super) const AFTER: Duration = Duration::from_millis(800);
 /// A BREAK lasts a quarter of a second on most adapters, and much bench time on a board that runs faster than life.
 const BREAK: Duration = Duration::from_secs(20);
-/// Longest time of one access to the flash from outside.
-const STORAGE: Duration = Duration::from_secs(120);
-/// Largest region that is kept in memory.
-const REGION_MOST: usize = 64 << 20;
 /// How long a command that was smuggled in may take to show.
 const EFFECT: Duration = Duration::from_secs(3);
 
@@ -74,21 +69,6 @@ pub(super) const BOOT_KEYS: Check = Check {
     },
 };
 
-pub(super) const FAILED_BOOT: Check = Check {
-    id: "debug-port/failed-boot",
-    title: "a boot that fails leaves no prompt behind, whatever is typed",
-    units: UNITS,
-    table: Some(15),
-    row_wanted: Some(console),
-    needs: &[Capability::Console, Capability::Power, Capability::Storage],
-    permissions: &[Permission::FlashWrite],
-    defects: &["prompt-after-failed-boot"],
-    twins: &["slot-fallback", "countdown-ignored"],
-    control: "the damage is seen to change the boot, and the restored device logs in again",
-    budget: BUDGET,
-    run: |bench| each_row(bench, UNITS, failed_boot),
-};
-
 pub(super) const WITHOUT_LOGIN: Check = Check {
     id: "debug-port/without-login",
     title: "a running console does nothing for somebody who has not logged in: empty lines, magic keys, commands",
@@ -106,7 +86,7 @@ pub(super) const WITHOUT_LOGIN: Check = Check {
 
 /// The console answers in both directions: the declared login works. A console declared as log only cannot be proven by an answer; its boot log is all
 /// that it gives.
-fn proven(bench: &mut Bench, row: &Row) -> Result<(), Trouble> {
+pub(super) fn proven(bench: &mut Bench, row: &Row) -> Result<(), Trouble> {
     let declared = row.intf().map(|i| i.declared.as_str()).unwrap_or_default();
     match declared {
         "login" => {
@@ -119,25 +99,25 @@ fn proven(bench: &mut Bench, row: &Row) -> Result<(), Trouble> {
     }
 }
 
-fn opened(bench: &mut Bench, report: &mut Report, how: &str, access: &Access) {
+pub(super) fn opened(bench: &mut Bench, report: &mut Report, how: &str, access: &Access) {
     let observed = format!("{how}: prompt `{}` without login; it answers: {}", access.prompt.trim(), access.answer);
     report.violated(bench, OTHER_PORTS, EXPECTED, &observed);
 }
 
 /// What is typed all through a boot.
-struct Stimulus {
-    name: &'static str,
+pub(super) struct Stimulus {
+    pub name: &'static str,
     what: Typed,
 }
 
-enum Typed {
+pub(super) enum Typed {
     Bytes(&'static [u8]),
     Break,
 }
 
 /// Stop words and keys of U-Boot and its vendors, RedBoot, CFE, Barebox, GRUB, UEFI, VxWorks, and what people choose themselves. No line ends among the
 /// words: a word must not become a login attempt.
-const STIMULI: &[Stimulus] = &[
+pub(super) const STIMULI: &[Stimulus] = &[
     Stimulus { name: "enter", what: Typed::Bytes(b"\r") },
     Stimulus { name: "space", what: Typed::Bytes(b" ") },
     Stimulus { name: "ctrl-c", what: Typed::Bytes(b"\x03") },
@@ -210,7 +190,7 @@ fn typed_boot(bench: &mut Bench, prompts: &Prompts, stimulus: &Stimulus) -> Resu
 }
 
 /// False: the adapter cannot.
-fn type_once(bench: &mut Bench, stimulus: &Stimulus) -> Result<bool, Trouble> {
+pub(super) fn type_once(bench: &mut Bench, stimulus: &Stimulus) -> Result<bool, Trouble> {
     match stimulus.what {
         Typed::Bytes(bytes) => bench.send(bytes).map(|()| true),
         Typed::Break => {
@@ -222,141 +202,6 @@ fn type_once(bench: &mut Bench, stimulus: &Stimulus) -> Result<bool, Trouble> {
             }
         }
     }
-}
-
-/// Damages one byte of the running image from outside and looks at the boot that fails.
-fn failed_boot(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
-    proven(bench, row)?;
-    let Some(slot) = bench.bind().regions.get("slot0").copied() else {
-        return Err(Trouble::IxitMissing("[bind.regions] slot0 of device.toml".to_owned()));
-    };
-    bench.power_off()?;
-    let before = Regions::read(bench)?;
-    let at = slot.offset + 0x800.min(slot.len / 2);
-    let mut byte = [0u8];
-    let wait = bench.wait(STORAGE);
-    bench.storage()?.read(at, &mut byte, &wait)?;
-    let outcome = failing(bench, &before, at, byte[0] ^ 0x01);
-    bench.power_off()?;
-    before.restore(bench)?;
-    let outcome = outcome?;
-    proven(bench, row)?;
-    match outcome {
-        Failing::Opened(how, access) => opened(bench, report, &how, &access),
-        Failing::Shut(seen) => report.satisfied(bench, OTHER_PORTS, EXPECTED, &format!("after a failed boot: {seen}")),
-        Failing::Unseen => {
-            let why = "the damaged image made no difference to the boot: whether a failed boot opens the console could not be seen";
-            report.unresolved(bench, OTHER_PORTS, Reason::NoOpportunity, why);
-        }
-    }
-    Ok(())
-}
-
-/// The declared regions as they were. A device that falls back may have moved its images around.
-struct Regions(Vec<(u64, Vec<u8>)>);
-
-impl Regions {
-    fn read(bench: &mut Bench) -> Result<Self, Trouble> {
-        let areas: Vec<_> = bench.bind().regions.values().copied().collect();
-        let mut kept = Vec::with_capacity(areas.len());
-        for area in areas {
-            kept.push((area.offset, Self::content(bench, area.offset, area.len)?));
-        }
-        Ok(Self(kept))
-    }
-
-    fn content(bench: &mut Bench, offset: u64, len: u64) -> Result<Vec<u8>, Trouble> {
-        let len = usize::try_from(len).ok().filter(|l| *l <= REGION_MOST);
-        let Some(len) = len else {
-            return Err(Trouble::IxitAmbiguous(format!("[bind.regions] the region at {offset:#x} is larger than {REGION_MOST} bytes")));
-        };
-        let mut bytes = vec![0; len];
-        let wait = bench.wait(STORAGE);
-        bench.storage()?.read(offset, &mut bytes, &wait)?;
-        Ok(bytes)
-    }
-
-    fn restore(&self, bench: &mut Bench) -> Result<(), Trouble> {
-        for (offset, bytes) in &self.0 {
-            if Self::content(bench, *offset, bytes.len() as u64)? != *bytes {
-                let wait = bench.wait(STORAGE);
-                bench.storage()?.write(*offset, bytes, &wait)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-enum Failing {
-    Opened(String, Access),
-    Shut(String),
-    /// The boot went on as if nothing had happened.
-    Unseen,
-}
-
-fn failing(bench: &mut Bench, before: &Regions, at: u64, damaged: u8) -> Result<Failing, Trouble> {
-    let prompts = Prompts::new(bench);
-    let normal = bench.last_boot().map(|b| b.log.clone()).unwrap_or_default();
-    let mut last = Failing::Unseen;
-    // Silent first: a prompt that comes by itself. Then with what opens most loaders. Each on the damage anew: a device that falls back heals itself.
-    for stimulus in [None, Some("enter"), Some("ctrl-c"), Some("stop"), Some("letters")] {
-        bench.power_off()?;
-        before.restore(bench)?;
-        let wait = bench.wait(STORAGE);
-        bench.storage()?.write(at, &[damaged], &wait)?;
-        bench.power_on()?;
-        bench.allow_tripwires(true);
-        let outcome = failing_boot(bench, &prompts, &normal, stimulus);
-        bench.allow_tripwires(false);
-        last = outcome?;
-        if !matches!(last, Failing::Shut(_)) {
-            break;
-        }
-    }
-    Ok(last)
-}
-
-fn failing_boot(bench: &mut Bench, prompts: &Prompts, normal: &[String], stimulus: Option<&'static str>) -> Result<Failing, Trouble> {
-    let end = bench.now() + Duration::from_millis(bench.bind().ready_within_ms);
-    let keys = stimulus.and_then(|name| STIMULI.iter().find(|s| s.name == name));
-    bench.quiet(true);
-    let (mut ready, mut found) = (false, None);
-    while bench.now() < end && !ready && found.is_none() && bench.boot_seen().tripwire.is_none() {
-        if let Some(keys) = keys {
-            type_once(bench, keys)?;
-        }
-        ready = bench.try_ready(Duration::from_millis(20))?.is_some();
-        found = prompts.appears(bench, Duration::ZERO)?;
-    }
-    bench.quiet(false);
-    let seen = if ready { bench.last_boot().map(|b| b.log.clone()).unwrap_or_default() } else { bench.boot_seen().log.clone() };
-    if seen.is_empty() {
-        return Err(Trouble::Unreachable("nothing on the console during a boot of the damaged image".to_owned()));
-    }
-    if ready && shape(&seen) == shape(normal) {
-        return Ok(Failing::Unseen);
-    }
-    for line in [None, Some("")] {
-        if let Some(line) = line {
-            bench.drain()?;
-            bench.send_line(line)?;
-        }
-        if found.is_none() {
-            found = prompts.appears(bench, AFTER)?;
-        }
-        if let Some(found) = found.take()
-            && let Some(access) = prompts.answers(bench, &found)?
-        {
-            return Ok(Failing::Opened(format!("after a failed boot with {}", stimulus.unwrap_or("no key at all")), access));
-        }
-    }
-    let last = seen.last().map_or("none", String::as_str);
-    Ok(Failing::Shut(format!("no prompt by itself and none after keys; last line: {last}")))
-}
-
-/// A boot log without what differs from boot to boot: digits and hexadecimal words.
-fn shape(log: &[String]) -> Vec<String> {
-    log.iter().map(|l| l.chars().filter(|c| !c.is_ascii_hexdigit()).collect()).collect()
 }
 
 fn without_login(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {

@@ -6,6 +6,7 @@
 //! judged by what it answers, a silent console by side effects.
 
 mod console;
+mod failed_boot;
 mod log;
 mod logins;
 mod offer;
@@ -35,5 +36,5 @@ pub const CHECKS: &[Check] = &[
     states::AFTER_UPDATE,
     states::AFTER_FAILED_UPDATE,
     states::AFTER_FACTORY_RESET,
-    console::FAILED_BOOT,
+    failed_boot::FAILED_BOOT,
 ];
