@@ -12,7 +12,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 nothing failed; 1 a FAIL or an invalid ICS; 2 no FAIL, something INCONCLUSIVE; 3 bad input or nothing to run.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 nothing failed; 1 a FAIL or an invalid ICS; 2 no FAIL, something INCONCLUSIVE; 3 bad input or nothing to run.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

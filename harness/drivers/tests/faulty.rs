@@ -188,7 +188,7 @@ fn faults_of_absent_channels_and_none_at_all_change_nothing() {
 #[case("")]
 #[case("Dead-Console")]
 fn a_name_that_is_no_fault_is_an_error_that_lists_all(#[case] name: &str) {
-    let error = faulty::apply(bench(&[]), &[name.to_owned()], 1).err().expect("refused").to_string();
+    let error = faulty::apply(bench(&[]), &[name.to_owned()], 1).expect_err("refused").to_string();
     assert!(faulty::ALL.iter().all(|f| error.contains(f.name)), "{error}");
 }
 

@@ -58,10 +58,13 @@ pub fn crash_space(space: &mut dyn CrashSpace, clock: &mut dyn Clock, work: &mut
     let end = works(space.save(&within(clock, TIME)), "keeping the content works again")?;
 
     let mut seen = Vec::new();
-    let kept = works(space.rebuild(false, &mut |at, tear, digest| {
-        seen.push((at, tear.is_clean(), digest));
-        true
-    }), "rebuilding works")?;
+    let kept = works(
+        space.rebuild(false, &mut |at, tear, digest| {
+            seen.push((at, tear.is_clean(), digest));
+            true
+        }),
+        "rebuilding works",
+    )?;
     rule(seen.iter().all(|(_, clean, _)| *clean), "a rebuild without tears has clean cuts only", seen.len())?;
     rule(seen.len() == ops.len() + 1, "there is a cut before each operation and one after the last", (seen.len(), ops.len()))?;
     rule(seen.first().is_some_and(|(_, _, d)| *d == space.digest(start)), "the first cut is the content at the start", seen.first())?;

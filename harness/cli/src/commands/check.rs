@@ -56,6 +56,11 @@ fn dossier(dir: &Path) -> Result<Exit> {
         }
     }
     let rows = dossier.ics.rows().count();
-    println!("{}: a dossier of {} with {rows} ICS rows and {} IXIT rows", dir.display(), dossier.device.identification.name, dossier.ixit.all_rows().count());
+    println!(
+        "{}: a dossier of {} with {rows} ICS rows and {} IXIT rows",
+        dir.display(),
+        dossier.device.identification.name,
+        dossier.ixit.all_rows().count()
+    );
     Ok(if assessment.ics_findings.is_empty() { Exit::Good } else { Exit::Failed })
 }

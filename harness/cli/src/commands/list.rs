@@ -32,7 +32,17 @@ fn defects(all: &[&'static Check]) -> String {
     let mut out = String::new();
     for entry in builtin::defects() {
         let by: Vec<&str> = all.iter().filter(|c| c.defects.contains(&entry.name) || c.twins.contains(&entry.name)).map(|c| c.id).collect();
-        let _ = writeln!(out, "{:<8} {:<28} {}\n{:38}source: {}\n{:38}checks: {}", format!("{:?}", entry.kind).to_lowercase(), entry.name, entry.what, "", entry.source, "", by.join(", "));
+        let _ = writeln!(
+            out,
+            "{:<8} {:<28} {}\n{:38}source: {}\n{:38}checks: {}",
+            format!("{:?}", entry.kind).to_lowercase(),
+            entry.name,
+            entry.what,
+            "",
+            entry.source,
+            "",
+            by.join(", ")
+        );
     }
     for fault in builtin::faults() {
         let _ = writeln!(out, "{:<8} {:<28} {}", "fault", fault.name, fault.what);

@@ -88,7 +88,9 @@ pub fn objection(cell: Cell, concerned: bool, said: Said) -> Option<&'static str
         (Subject::Twin(_), None, _) => Some("a twin is not passed"),
         (Subject::Defect(_), None, _) => Some("the defect is not caught"),
         (Subject::Conforming | Subject::Twin(_), Some(_), Said::Violated) => Some("a bench fault became a FAIL"),
-        (Subject::Conforming | Subject::Twin(_), Some(_), Said::Satisfied) if concerned => Some("a bench fault on a channel of the check went unnoticed"),
+        (Subject::Conforming | Subject::Twin(_), Some(_), Said::Satisfied) if concerned => {
+            Some("a bench fault on a channel of the check went unnoticed")
+        }
         (Subject::Defect(_), Some(_), Said::Satisfied) => Some("a bench fault became a PASS"),
         (_, Some(_), _) => None,
     }

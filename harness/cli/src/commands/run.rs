@@ -42,7 +42,12 @@ pub fn run(args: &RunArgs, checks: &[&'static Check]) -> Result<Exit> {
     write_whole(&out.join("replay.json"), format!("{replay}\n").as_bytes())?;
     let stop = Stop::default();
     stop_on_signals(&stop)?;
-    let options = RunOptions { stop, reference: Some(reference_factory()), profile: profile(args.select.profile), ..RunOptions::new(args.seed, Box::new(writer)) };
+    let options = RunOptions {
+        stop,
+        reference: Some(reference_factory()),
+        profile: profile(args.select.profile),
+        ..RunOptions::new(args.seed, Box::new(writer))
+    };
     let mut lines = Lines::new(checks.iter().map(|c| c.id.len()).max().unwrap_or(0));
     let result = carry_out(&plan, rig, checks, options, &mut lines);
     lines.finish();

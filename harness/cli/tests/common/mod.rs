@@ -1,6 +1,5 @@
 //! Runs the real binary in the checkout, with run folders in scratch places.
 
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -3,7 +3,8 @@
 use super::not_cancelled;
 use proofbench_channel::debug::{DebugPort, Said, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, ErrorKind, ImageState, Millivolts, Power, PowerAsk, PowerSeen, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
+    Answer, ChannelError, Chunk, Clock, ErrorKind, ImageState, Millivolts, Power, PowerAsk, PowerSeen, SmpReply, SmpRequest, Storage, UpdatePath,
+    Wait,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
