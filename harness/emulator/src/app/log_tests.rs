@@ -1,3 +1,5 @@
+//! The record store under power cuts, on every medium.
+
 use super::*;
 use crate::app::testing::{cuts, factory, hw};
 use crate::defects::Defects;
