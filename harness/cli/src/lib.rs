@@ -27,7 +27,7 @@ pub fn main(checks: &[&'static Check]) -> ExitCode {
     match dispatch(cli.command, checks) {
         Ok(exit) => exit.into(),
         Err(e) => {
-            eprintln!("proofbench: {e:#}");
+            eprintln!("proofbench: {}", told_once(&e));
             Exit::BadInput.into()
         }
     }
@@ -45,5 +45,26 @@ fn dispatch(command: Command, checks: &[&'static Check]) -> anyhow::Result<Exit>
         Command::Verify { run } => commands::verify::verify(&run),
         Command::Replay { run, address, rig } => commands::replay::replay(&run, &address, rig.as_deref(), checks),
         Command::Prove { checks: patterns, write } => commands::prove::prove(&patterns, write, checks),
+    }
+}
+
+/// An error and its causes in one line. Some errors tell their cause themselves; nothing is told twice.
+fn told_once(e: &anyhow::Error) -> String {
+    e.chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(e.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_an_error_tells_itself_is_not_repeated() {
+        let inner = anyhow::anyhow!("no such file").context("open /dev/ttyUSB7");
+        assert_eq!(told_once(&inner), "open /dev/ttyUSB7: no such file");
+        let outer = anyhow::anyhow!("no such file").context("open [console]: no such file");
+        assert_eq!(told_once(&outer), "open [console]: no such file");
     }
 }

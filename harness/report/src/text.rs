@@ -74,7 +74,9 @@ fn findings(out: &mut String, run: &Run<'_>) {
             let row = key.row.as_ref().map(|r| format!(" [{r}]")).unwrap_or_default();
             let _ = writeln!(out, "  {}{row} by {}: {}", key.unit, key.check, instance.outcome());
             if let Some(o) = instance.deciding() {
-                let _ = writeln!(out, "    expected {}", o.expected);
+                if !o.expected.is_empty() {
+                    let _ = writeln!(out, "    expected {}", o.expected);
+                }
                 let _ = writeln!(out, "    observed {}", o.observed);
                 if let Some(replay) = &o.replay {
                     let _ = writeln!(out, "    replay   {replay}");

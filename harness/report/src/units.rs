@@ -50,7 +50,11 @@ fn ics_suite(run: &Run<'_>) -> Suite {
 fn instance_case(run: &Run<'_>, key: &Key, instance: &Instance, time_ms: u64) -> Case {
     let mut out = String::new();
     for o in &instance.observations {
-        let _ = writeln!(out, "attempt {}: {}\n  expected: {}\n  observed: {}", o.attempt, o.outcome, o.expected, o.observed);
+        let _ = writeln!(out, "attempt {}: {}", o.attempt, o.outcome);
+        if !o.expected.is_empty() {
+            let _ = writeln!(out, "  expected: {}", o.expected);
+        }
+        let _ = writeln!(out, "  observed: {}", o.observed);
         if let Some(strength) = &o.strength {
             let _ = writeln!(out, "  strength: {strength}");
         }

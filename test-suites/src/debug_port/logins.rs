@@ -13,7 +13,7 @@ use std::time::Duration;
 const FACTORY_PASSWORDS: &str = "5.1-1-2 c";
 const NEEDS: &[Capability] = &[Capability::Console, Capability::Power];
 const DEFECTS: &[&str] = &["default-login", "support-account", "root-empty"];
-const CONTROL: &str = "a wrong secret is refused and the label's credential logs in, before and after, in the same session of the rig";
+const CONTROL: &str = "a wrong secret is refused and the label's credential logs in, before and after, in the same run";
 
 /// User, secret. From lists of default credentials, the most common first; the last ones are service accounts of our own experience.
 const KNOWN: &[(&str, &str)] = &[

@@ -16,7 +16,7 @@ pub fn check(files: &[PathBuf], checks: &[&'static Check]) -> Result<Exit> {
         match one(file, checks) {
             Ok(exit) => worst = worst.max(exit),
             Err(e) => {
-                eprintln!("{e:#}");
+                eprintln!("{}", crate::told_once(&e));
                 worst = Exit::BadInput;
             }
         }
