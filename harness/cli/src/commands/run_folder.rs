@@ -11,6 +11,7 @@ use proofbench_rig::{DOSSIER_FILES, load_dossier, read_dossier};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Folder of the copied dossier.
@@ -85,7 +86,9 @@ fn without_secret(device: &str) -> Result<String> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        // As readable as any file the user makes: a pipeline collects the reports under another account.
+        let mode = fs::Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_data()?;
         file.persist(path).map_err(|e| e.error)?;
