@@ -1,4 +1,6 @@
 //! The emulated device as a process of its own (`proofbench-board`): killing it is the power cut.
+//!
+//! Run against: the board process, which is what it is for. It drives no hardware.
 
 mod fixture;
 mod process;

@@ -1,4 +1,6 @@
 //! A flash that is a file: what a flash reader would give, read and written while the device has no power.
+//!
+//! Run against: the board process's flash file. A reader of real flash chips is another driver.
 
 use proofbench_channel::{ChannelError, ErrorKind, Storage, Wait};
 use std::fs::{File, OpenOptions};

@@ -2,6 +2,8 @@
 //!
 //! probe-rs drivers block for ever on a silent peer and panic on some answers. In a process of its own that is an error of the bench, with what the
 //! process said last; it is never taken for a silent port.
+//!
+//! Run against: the worker with probe-rs on the board process's Black Magic Probe server. Not run against a real probe or target.
 
 use crate::TimeBase;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob, WorkerAct, WorkerJob, WorkerSays};

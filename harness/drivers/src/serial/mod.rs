@@ -3,6 +3,8 @@
 //! A task on the shared I/O thread captures all the time and stamps what arrives; the blocking side takes it from a bounded queue. A
 //! port that vanishes (a read of no bytes, an error) is dropped and opened again, by its path or pattern, as soon as it is back: the
 //! node of a USB adapter gets another number, so the path should be a stable link.
+//!
+//! Run against: pseudo terminals and the board process. Not run against a USB adapter or any other hardware.
 
 mod capture;
 mod port;

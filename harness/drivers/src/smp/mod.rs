@@ -6,6 +6,8 @@
 //! listening until its deadline: noise on the line is neither a refusal nor silence. `board` tests the device against it.
 //!
 //! One implementation serves every byte stream that is a [`Console`]: the emulated UART and the real port.
+//!
+//! Run against: the emulated device and the board process. Not run against a device with real firmware.
 
 mod body;
 mod frame;
