@@ -6,6 +6,7 @@
 
 pub mod boardproc;
 mod channels;
+pub mod child;
 pub mod debug;
 pub mod emulated;
 pub mod faulty;

@@ -6,6 +6,8 @@ use proofbench_channel::{Cancel, ChannelError, ErrorKind, Wait};
 use proofbench_drivers::TimeBase;
 use proofbench_drivers::debug::WorkerProbe;
 use rstest::rstest;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -79,14 +81,21 @@ fn a_worker_that_fails_is_a_bench_error(#[case] body: &str, #[case] kind: ErrorK
 
 #[test]
 fn a_worker_that_hangs_is_killed_with_all_that_it_started() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
-    let body = format!("sleep 1000 & echo $! >> {}/pids; wait", dir.path().display());
-    let e = ask(dir.path(), &body, Attach::Running, Duration::from_millis(300)).unwrap_err();
+    let fifo = dir.path().join("pid");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let time = TimeBase::real();
+    let program = script(dir.path(), &format!("sleep 1000 & echo $! > {}; wait", fifo.display()));
+    let mut probe = WorkerProbe::new("1d50:6018:nowhere", Some(program), time).unwrap();
+    probe.begin(&job(Attach::Running), &Wait::until(time.now() + LONG, &Cancel::new())).unwrap();
+    // Opening waits for the script, which has started its own child by then.
+    let text = std::fs::read_to_string(&fifo).unwrap();
+    let started = pidfd_open(Pid::from_raw(text.trim().parse().unwrap()).unwrap(), PidfdFlags::empty()).unwrap();
+    let e = probe.finish(&Wait::until(time.now(), &Cancel::new())).unwrap_err();
     assert_eq!(e.kind, ErrorKind::Timeout);
-    for pid in std::fs::read_to_string(dir.path().join("pids")).unwrap().lines() {
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "process {pid} still runs: {state}");
-    }
+    let ended = poll(&mut [PollFd::new(&started, PollFlags::IN)], Some(&Timespec { tv_sec: 20, tv_nsec: 0 })).unwrap();
+    assert_eq!(ended, 1, "process {text} still runs");
 }
 
 #[test]

@@ -6,13 +6,12 @@
 //! Run against: the worker with probe-rs on the board process's Black Magic Probe server. Not run against a real probe or target.
 
 use crate::TimeBase;
+use crate::child::Group;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob, WorkerAct, WorkerJob, WorkerSays};
 use proofbench_channel::{ChannelError, ErrorKind, Wait};
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -40,7 +39,7 @@ pub struct WorkerProbe {
 }
 
 struct Running {
-    child: Child,
+    group: Group,
     lines: Receiver<Line>,
     complaints: Receiver<String>,
     /// Lines that `begin` took while it waited.
@@ -72,23 +71,19 @@ impl WorkerProbe {
             act,
         };
         let text = serde_json::to_vec(&job).map_err(|e| ChannelError::caused(ErrorKind::Driver, doing(), e))?;
-        let mut child = Command::new(&self.program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|e| ChannelError::caused(ErrorKind::Driver, doing(), e))?;
+        let mut command = Command::new(&self.program);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut group = Group::spawn(&mut command).map_err(|e| ChannelError::caused(ErrorKind::Driver, doing(), e))?;
         let (to_lines, lines) = sync_channel(64);
         let (to_complaints, complaints) = sync_channel(1);
-        if let Some(out) = child.stdout.take() {
+        if let Some(out) = group.leader().stdout.take() {
             std::thread::spawn(move || read_lines(out, &to_lines));
         }
-        if let Some(err) = child.stderr.take() {
+        if let Some(err) = group.leader().stderr.take() {
             std::thread::spawn(move || to_complaints.send(read_complaints(err)));
         }
-        let mut running = Running { child, lines, complaints, early: Vec::new() };
-        if let Some(mut stdin) = running.child.stdin.take()
+        let mut running = Running { group, lines, complaints, early: Vec::new() };
+        if let Some(mut stdin) = running.group.leader().stdin.take()
             && let Err(e) = stdin.write_all(&text)
         {
             running.kill();
@@ -206,27 +201,14 @@ impl DebugPort for WorkerProbe {
 
 impl Running {
     /// Ends the worker and whatever it started.
-    fn kill(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-                // A worker that ended in between is what was wanted.
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-            let _ = self.child.wait();
-        }
+    fn kill(&mut self) -> Option<ExitStatus> {
+        self.group.end()
     }
 
     fn obituary(&mut self) -> String {
         let complaints = self.complaints.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
-        self.kill();
-        let status = self.child.try_wait().ok().flatten().map_or_else(|| "unknown status".to_owned(), |s| s.to_string());
+        let status = self.kill().map_or_else(|| "unknown status".to_owned(), |s| s.to_string());
         format!("the worker ended without an answer ({status}); it said: {}", complaints.trim())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
