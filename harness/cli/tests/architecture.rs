@@ -20,6 +20,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("runner", &["model", "channel", "rig"]),
     ("report", &["model", "assess"]),
     ("suites", &["model", "channel", "image", "runner"]),
+    ("testkit", &[]),
     ("cli", &["model", "assess", "channel", "image", "rig", "runner", "report", "suites"]),
 ];
 
