@@ -24,28 +24,28 @@ pub struct RigFile {
     pub board: Option<Spanned<BoardSection>>,
     /// The device's console.
     #[serde(default)]
-    pub console: Option<PortSection>,
+    pub console: Option<Driven>,
     /// Its supply.
     #[serde(default)]
-    pub power: Option<PlainSection>,
+    pub power: Option<Driven>,
     /// Its reset line.
     #[serde(default)]
-    pub reset: Option<PlainSection>,
+    pub reset: Option<Driven>,
     /// A probe on its debug port.
     #[serde(default)]
-    pub debug: Option<DebugSection>,
+    pub debug: Option<Driven>,
     /// A finger and an eye.
     #[serde(default)]
-    pub fixture: Option<PlainSection>,
+    pub fixture: Option<Driven>,
     /// A reader of its flash.
     #[serde(default)]
-    pub storage: Option<StorageSection>,
+    pub storage: Option<Driven>,
     /// The path by which images reach it.
     #[serde(default)]
-    pub update: Option<PortSection>,
+    pub update: Option<Driven>,
     /// Its crash states.
     #[serde(default)]
-    pub crash: Option<PlainSection>,
+    pub crash: Option<Driven>,
     /// Irreversible or invasive acts that are granted.
     #[serde(default)]
     pub permissions: Permissions,
@@ -110,56 +110,11 @@ fn real_speed() -> Spanned<f64> {
     Spanned::new(0..0, 1.0)
 }
 
-/// A section of which only the driver is to be said.
+/// A section of a channel. Its driver decides which other keys it has: see [`crate::settings`].
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PlainSection {
+pub struct Driven {
     /// Driver.
     pub driver: Spanned<String>,
-}
-
-/// `[console]` and `[update]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PortSection {
-    /// Driver.
-    pub driver: Spanned<String>,
-    /// The serial port.
-    #[serde(default)]
-    pub port: Option<Spanned<PortRef>>,
-    /// Baud rate; 115200 if not said.
-    #[serde(default)]
-    pub baud: Option<Spanned<u32>>,
-}
-
-/// A serial port.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PortRef {
-    /// Device node, or a link to it; `{board}` is the board's folder.
-    pub path: Spanned<String>,
-}
-
-/// `[debug]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DebugSection {
-    /// Driver.
-    pub driver: Spanned<String>,
-    /// `vid:pid:serial` of the probe; `{board.debug}` is the board's probe port.
-    #[serde(default)]
-    pub probe: Option<Spanned<String>>,
-}
-
-/// `[storage]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct StorageSection {
-    /// Driver.
-    pub driver: Spanned<String>,
-    /// File that is the flash; `{board}` is the board's folder.
-    #[serde(default)]
-    pub path: Option<Spanned<String>>,
 }
 
 impl RigFile {

@@ -10,9 +10,9 @@ mod error;
 pub mod file;
 pub mod lease;
 mod open;
-mod probe;
 mod resolve;
 pub mod safe;
+pub mod settings;
 
 pub use ability::{Capability, Permission, Permissions};
 pub use dossier::{FILES as DOSSIER_FILES, delivered_image, load_dossier, read_dossier};
@@ -20,5 +20,5 @@ pub use error::{RigError, RigFileError};
 pub use file::RigFile;
 pub use open::{Rig, open_reference};
 pub use proofbench_drivers::Channels;
-pub use resolve::{Device, Driver, Port, ResolvedRig};
+pub use resolve::{Device, Drivers, ResolvedRig};
 pub use safe::SafeState;

@@ -1,16 +1,17 @@
 //! From a resolved rig to an open one: leased, every channel of its sections open.
 
-use crate::ability::{Capability, Permissions};
+use crate::ability::Permissions;
 use crate::dossier::delivered_image;
 use crate::error::RigError;
 use crate::file::{BoardSection, EmulatorSection};
 use crate::lease::{Found, Lease};
-use crate::resolve::{Device, Driver, Port, ResolvedRig};
-use proofbench_channel::{ChannelError, PowerSeen, Wait};
+use crate::resolve::{Device, ResolvedRig};
+use crate::settings::Place;
+use crate::settings::plain::OwnDriver;
+use proofbench_channel::ChannelError;
 use proofbench_drivers::boardproc::{Board, BoardSetup};
 use proofbench_drivers::emulated::{self, EmulatedSetup};
-use proofbench_drivers::serial::SerialSetup;
-use proofbench_drivers::{Channels, RealClock, TimeBase, faulty, file, serial, smp};
+use proofbench_drivers::{Channels, RealClock, TimeBase, faulty};
 use proofbench_model::dossier::Dossier;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,10 +48,6 @@ impl ResolvedRig {
         Ok(Rig { channels, permissions: self.permissions, dossier, lease, recover })
     }
 
-    fn has(&self, c: Capability) -> bool {
-        self.drivers.iter().any(|(have, _)| *have == c)
-    }
-
     fn delivered(&self, dossier: &Dossier) -> Result<PathBuf, RigError> {
         delivered_image(dossier).map(|file| dossier.dir.join(file)).ok_or_else(|| {
             let firmware = &dossier.device.identification.firmware;
@@ -75,14 +72,15 @@ impl ResolvedRig {
 
     /// The emulated device has every channel; the rig has those of its sections.
     fn only_wired(&self, mut all: Channels) -> Channels {
-        all.console = all.console.filter(|_| self.has(Capability::Console));
-        all.power = all.power.filter(|_| self.has(Capability::Power));
-        all.reset = all.reset.filter(|_| self.has(Capability::Reset));
-        all.debug = all.debug.filter(|_| self.has(Capability::DebugPort));
-        all.fixture = all.fixture.filter(|_| self.has(Capability::Fixture));
-        all.storage = all.storage.filter(|_| self.has(Capability::Storage));
-        all.update = all.update.filter(|_| self.has(Capability::UpdatePath));
-        all.crash = all.crash.filter(|_| self.has(Capability::CrashSpace));
+        let wired = &self.drivers;
+        all.console = all.console.filter(|_| wired.console.is_some());
+        all.power = all.power.filter(|_| wired.power.is_some());
+        all.reset = all.reset.filter(|_| wired.reset.is_some());
+        all.debug = all.debug.filter(|_| wired.debug.is_some());
+        all.fixture = all.fixture.filter(|_| wired.fixture.is_some());
+        all.storage = all.storage.filter(|_| wired.storage.is_some());
+        all.update = all.update.filter(|_| wired.update.is_some());
+        all.crash = all.crash.filter(|_| wired.crash.is_some());
         all
     }
 
@@ -105,62 +103,31 @@ impl ResolvedRig {
             )),
         };
         let time = board.as_ref().map_or_else(TimeBase::real, |(_, b)| b.time());
-        let place = Placeholders { rig: self, board: board.as_ref().map(|(_, b)| b) };
-        let mut channels = Channels::new(Box::new(RealClock(time)));
-        for (capability, driver) in &self.drivers {
-            match (capability, driver) {
-                (_, Driver::Serial(port)) => channels.console = Some(serial::open(&place.port(port, time)).map_err(opened("console"))?),
-                (_, Driver::Smp(port)) => channels.update = Some(smp::open_serial(&place.port(port, time)).map_err(opened("update"))?),
-                (_, Driver::ProbeRs { probe }) => channels.debug = Some(crate::probe::open(&place.probe(probe), time).map_err(opened("debug"))?),
-                (_, Driver::File { path }) => {
-                    let powered = powered(board.as_ref().map(|(_, b)| b), time).map_err(opened("storage"))?;
-                    channels.storage = Some(file::open(&place.path(path), powered).map_err(opened("storage"))?);
-                }
-                (Capability::Power, Driver::Board) => channels.power = place.board.map(Board::power).transpose().map_err(opened("power"))?,
-                (Capability::Reset, Driver::Board) => channels.reset = place.board.map(Board::reset).transpose().map_err(opened("reset"))?,
-                (Capability::Fixture, Driver::Board) => channels.fixture = place.board.map(Board::fixture).transpose().map_err(opened("fixture"))?,
-                // The resolver lets neither through.
-                (_, Driver::Board | Driver::Emulator) => {}
-            }
+        let place = Place { base: &self.base, board: board.as_ref().map(|(_, b)| b), time };
+        let (drivers, mut channels) = (&self.drivers, Channels::new(Box::new(RealClock(time))));
+        if let Some(driver) = &drivers.console {
+            channels.console = driver.open(&place).map_err(opened("console"))?;
+        }
+        if let Some(driver) = &drivers.power {
+            channels.power = driver.open(&place).map_err(opened("power"))?;
+        }
+        if let Some(driver) = &drivers.reset {
+            channels.reset = driver.open(&place).map_err(opened("reset"))?;
+        }
+        if let Some(driver) = &drivers.debug {
+            channels.debug = driver.open(&place).map_err(opened("debug"))?;
+        }
+        if let (Some(OwnDriver::Board), Some(board)) = (drivers.fixture, place.board) {
+            channels.fixture = Some(board.fixture().map_err(opened("fixture"))?);
+        }
+        if let Some(driver) = &drivers.storage {
+            channels.storage = driver.open(&place).map_err(opened("storage"))?;
+        }
+        if let Some(driver) = &drivers.update {
+            channels.update = driver.open(&place).map_err(opened("update"))?;
         }
         let faults = board.as_ref().map(|(section, _)| section.faults.as_slice()).unwrap_or_default();
         faulty::apply(channels, faults, seed).map_err(opened("board"))
-    }
-}
-
-/// Says whether the device has power, for a flash that must not be touched then. Without a switch to ask, the answer is no: the medium was taken out.
-fn powered(board: Option<&Board>, time: TimeBase) -> Result<Box<dyn Fn() -> bool>, ChannelError> {
-    let Some(board) = board else { return Ok(Box::new(|| false)) };
-    let power = std::cell::RefCell::new(board.power()?);
-    Ok(Box::new(move || {
-        let wait = Wait::until(time.now() + std::time::Duration::from_secs(1), &Default::default());
-        // What cannot be read back counts as powered: refusing is the safe side.
-        !matches!(power.borrow_mut().state(&wait), Ok(PowerSeen::Off))
-    }))
-}
-
-struct Placeholders<'a> {
-    rig: &'a ResolvedRig,
-    board: Option<&'a Board>,
-}
-
-impl Placeholders<'_> {
-    fn path(&self, text: &str) -> PathBuf {
-        match self.board {
-            Some(board) => self.rig.base.join(text.replace("{board}", &board.dir().display().to_string())),
-            None => self.rig.base.join(text),
-        }
-    }
-
-    fn port(&self, port: &Port, time: TimeBase) -> SerialSetup {
-        SerialSetup { port: self.path(&port.path), baud: port.baud, time }
-    }
-
-    fn probe(&self, text: &str) -> String {
-        match self.board {
-            Some(board) => text.replace("{board.debug}", &board.debug_port().to_string()),
-            None => text.to_owned(),
-        }
     }
 }
 

@@ -2,7 +2,15 @@
 
 use crate::ability::{Capability, Permissions};
 use crate::error::{RigError, RigFileError, Source};
-use crate::file::{BoardSection, EmulatorSection, PlainSection, PortSection, RigFile};
+use crate::file::{BoardSection, Driven, EmulatorSection, RigFile};
+use crate::settings::console::ConsoleDriver;
+use crate::settings::debug::DebugDriver;
+use crate::settings::plain::OwnDriver;
+use crate::settings::power::PowerDriver;
+use crate::settings::reset::ResetDriver;
+use crate::settings::storage::StorageDriver;
+use crate::settings::update::UpdateDriver;
+use crate::settings::{Section, Wiring};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -18,36 +26,44 @@ pub enum Device {
     Real,
 }
 
-/// A serial port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// Node; may begin with `{board}`.
-    pub path: String,
-    /// Baud rate.
-    pub baud: u32,
+/// The driver of each channel that the rig has.
+#[derive(Debug, Clone, Default)]
+pub struct Drivers {
+    /// `[console]`
+    pub console: Option<ConsoleDriver>,
+    /// `[power]`
+    pub power: Option<PowerDriver>,
+    /// `[reset]`
+    pub reset: Option<ResetDriver>,
+    /// `[debug]`
+    pub debug: Option<DebugDriver>,
+    /// `[fixture]`
+    pub fixture: Option<OwnDriver>,
+    /// `[storage]`
+    pub storage: Option<StorageDriver>,
+    /// `[update]`
+    pub update: Option<UpdateDriver>,
+    /// `[crash]`
+    pub crash: Option<OwnDriver>,
 }
 
-/// What serves a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Driver {
-    /// The emulated device itself.
-    Emulator,
-    /// The board process.
-    Board,
-    /// A serial console.
-    Serial(Port),
-    /// SMP on a serial line.
-    Smp(Port),
-    /// A debug probe behind the worker.
-    ProbeRs {
-        /// `vid:pid:serial`
-        probe: String,
-    },
-    /// A file that is the flash.
-    File {
-        /// Where; may begin with `{board}`.
-        path: String,
-    },
+impl Drivers {
+    /// Each channel with whose wires it hangs on, in report order.
+    fn wirings(&self) -> Vec<(Capability, Wiring)> {
+        [
+            (Capability::Console, self.console.as_ref().map(ConsoleDriver::wiring)),
+            (Capability::Power, self.power.as_ref().map(PowerDriver::wiring)),
+            (Capability::Reset, self.reset.as_ref().map(ResetDriver::wiring)),
+            (Capability::DebugPort, self.debug.as_ref().map(DebugDriver::wiring)),
+            (Capability::Fixture, self.fixture.as_ref().map(OwnDriver::wiring)),
+            (Capability::Storage, self.storage.as_ref().map(StorageDriver::wiring)),
+            (Capability::UpdatePath, self.update.as_ref().map(UpdateDriver::wiring)),
+            (Capability::CrashSpace, self.crash.as_ref().map(OwnDriver::wiring)),
+        ]
+        .into_iter()
+        .filter_map(|(c, wiring)| Some((c, wiring?)))
+        .collect()
+    }
 }
 
 /// A rig that could be opened.
@@ -66,12 +82,10 @@ pub struct ResolvedRig {
     /// Which device.
     pub device: Device,
     /// Driver of each channel that the rig has.
-    pub drivers: Vec<(Capability, Driver)>,
+    pub drivers: Drivers,
     /// What is granted.
     pub permissions: Permissions,
 }
-
-const DEFAULT_BAUD: u32 = 115_200;
 
 impl ResolvedRig {
     /// Reads and checks a rig file.
@@ -90,7 +104,7 @@ impl ResolvedRig {
 
     /// Capabilities: what the channels are, and nothing beside them.
     pub fn capabilities(&self) -> Vec<Capability> {
-        self.drivers.iter().map(|(c, _)| *c).collect()
+        self.drivers.wirings().into_iter().map(|(c, _)| c).collect()
     }
 
     /// The same rig with other built-in defects or twins in its emulated device. No effect on a real device.
@@ -120,52 +134,18 @@ struct Resolver<'a> {
     source: &'a Source,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     fn resolve(&self, path: &Path, base: PathBuf, file: RigFile) -> Result<ResolvedRig, RigFileError> {
-        let mut drivers = Vec::new();
-        if let Some(s) = &file.console {
-            let port = self.driver(&s.driver, &["emulator", "serial"])?;
-            drivers.push((Capability::Console, self.port(s, port, Driver::Serial)?));
-        }
-        for (capability, section, valid) in [
-            (Capability::Power, &file.power, &["emulator", "board"][..]),
-            (Capability::Reset, &file.reset, &["emulator", "board"]),
-            (Capability::Fixture, &file.fixture, &["emulator", "board"]),
-            (Capability::CrashSpace, &file.crash, &["emulator"]),
-        ] {
-            if let Some(PlainSection { driver }) = section {
-                drivers.push((capability, if self.driver(driver, valid)? == "emulator" { Driver::Emulator } else { Driver::Board }));
-            }
-        }
-        if let Some(s) = &file.debug {
-            let driver = self.driver(&s.driver, &["emulator", "probe-rs"])?;
-            drivers.push((
-                Capability::DebugPort,
-                match (driver, &s.probe) {
-                    ("emulator", None) => Driver::Emulator,
-                    ("emulator", Some(probe)) => return Err(self.unused(probe.span(), "emulator", "probe")),
-                    (_, Some(probe)) => Driver::ProbeRs { probe: self.selector(probe)? },
-                    (_, None) => return Err(self.missing(&s.driver, "probe", "probe = \"0483:374b:066BFF504955\"")),
-                },
-            ));
-        }
-        if let Some(s) = &file.storage {
-            let driver = self.driver(&s.driver, &["emulator", "file"])?;
-            drivers.push((
-                Capability::Storage,
-                match (driver, &s.path) {
-                    ("emulator", None) => Driver::Emulator,
-                    ("emulator", Some(path)) => return Err(self.unused(path.span(), "emulator", "path")),
-                    (_, Some(path)) => Driver::File { path: self.placeholders(path, &["{board}"])? },
-                    (_, None) => return Err(self.missing(&s.driver, "path", "path = \"{board}/flash.bin\"")),
-                },
-            ));
-        }
-        if let Some(s) = &file.update {
-            let driver = self.driver(&s.driver, &["emulator", "smp"])?;
-            drivers.push((Capability::UpdatePath, self.port(s, driver, Driver::Smp)?));
-        }
-        drivers.sort_by_key(|(c, _)| *c);
+        let drivers = Drivers {
+            console: self.read("console", &file.console, ConsoleDriver::read)?,
+            power: self.read("power", &file.power, PowerDriver::read)?,
+            reset: self.read("reset", &file.reset, ResetDriver::read)?,
+            debug: self.read("debug", &file.debug, DebugDriver::read)?,
+            fixture: self.read("fixture", &file.fixture, OwnDriver::fixture)?,
+            storage: self.read("storage", &file.storage, StorageDriver::read)?,
+            update: self.read("update", &file.update, UpdateDriver::read)?,
+            crash: self.read("crash", &file.crash, OwnDriver::crash)?,
+        };
         let device = self.device(&file, &drivers)?;
         let lease = match &file.lease {
             Some(lease) => Some(base.join(lease.get_ref())),
@@ -184,75 +164,24 @@ impl Resolver<'_> {
         })
     }
 
-    fn driver<'b>(&self, driver: &'b Spanned<String>, valid: &[&str]) -> Result<&'b str, RigFileError> {
-        let name = driver.get_ref().as_str();
-        if valid.contains(&name) { Ok(name) } else { Err(self.source.error(driver.span(), "no driver of this channel", valid)) }
+    fn read<T>(
+        &self,
+        name: &'static str,
+        section: &Option<Driven>,
+        read: impl FnOnce(&Section<'_>) -> Result<T, RigFileError>,
+    ) -> Result<Option<T>, RigFileError> {
+        section.as_ref().map(|s| read(&Section::new(self.source, name, s))).transpose()
     }
 
-    fn unused(&self, span: Range<usize>, driver: &str, key: &str) -> RigFileError {
-        self.source.error(span, format!("the driver `{driver}` does not use `{key}`"), &[])
-    }
-
-    fn missing(&self, driver: &Spanned<String>, key: &str, example: &str) -> RigFileError {
-        self.source.error(driver.span(), format!("this driver needs `{key}`"), &[example])
-    }
-
-    fn port(&self, s: &PortSection, driver: &str, make: fn(Port) -> Driver) -> Result<Driver, RigFileError> {
-        if driver == "emulator" {
-            return match (&s.port, &s.baud) {
-                (Some(port), _) => Err(self.unused(port.span(), driver, "port")),
-                (_, Some(baud)) => Err(self.unused(baud.span(), driver, "baud")),
-                (None, None) => Ok(Driver::Emulator),
-            };
-        }
-        let Some(port) = &s.port else { return Err(self.missing(&s.driver, "port", "port = { path = \"/dev/ttyUSB0\" }")) };
-        let baud = match &s.baud {
-            None => DEFAULT_BAUD,
-            Some(b) if (50..=12_000_000).contains(b.get_ref()) => *b.get_ref(),
-            Some(b) => return Err(self.source.error(b.span(), "no baud rate", &["50 to 12000000"])),
-        };
-        Ok(make(Port { path: self.placeholders(&port.get_ref().path, &["{board}"])?, baud }))
-    }
-
-    fn selector(&self, probe: &Spanned<String>) -> Result<String, RigFileError> {
-        let text = self.placeholders(probe, &["{board.debug}"])?;
-        let hex4 = |s: Option<&str>| s.is_some_and(|s| s.len() == 4 && s.bytes().all(|b| b.is_ascii_hexdigit()));
-        let mut parts = text.splitn(3, ':');
-        if hex4(parts.next()) && hex4(parts.next()) {
-            Ok(text)
-        } else {
-            Err(self.source.error(probe.span(), "no probe selector", &["vid:pid:serial, such as 0483:374b:066BFF504955"]))
-        }
-    }
-
-    /// Checks that every `{...}` of a value is a placeholder that this value may have.
-    fn placeholders(&self, value: &Spanned<String>, valid: &[&str]) -> Result<String, RigFileError> {
-        let text = value.get_ref();
-        let mut rest = text.as_str();
-        while let Some(open) = rest.find('{') {
-            let end = rest[open..].find('}').map_or(rest.len(), |n| open + n + 1);
-            if !valid.contains(&&rest[open..end]) {
-                return Err(self.source.error(value.span(), format!("unknown placeholder {}", &rest[open..end]), valid));
-            }
-            rest = &rest[end..];
-        }
-        Ok(text.clone())
-    }
-
-    fn device(&self, file: &RigFile, drivers: &[(Capability, Driver)]) -> Result<Device, RigFileError> {
-        let on_board = |d: &Driver| match d {
-            Driver::Board => true,
-            Driver::Serial(p) | Driver::Smp(p) => p.path.contains("{board}"),
-            Driver::ProbeRs { probe } => probe.contains("{board.debug}"),
-            Driver::File { path } => path.contains("{board}"),
-            Driver::Emulator => false,
-        };
-        let emulated = drivers.iter().filter(|(_, d)| *d == Driver::Emulator).count();
-        let boarded = drivers.iter().filter(|(_, d)| on_board(d)).count();
-        if emulated > 0 && emulated < drivers.len() {
-            let (c, _) = drivers.iter().find(|(_, d)| *d != Driver::Emulator).unwrap_or(&drivers[0]);
+    fn device(&self, file: &RigFile, drivers: &Drivers) -> Result<Device, RigFileError> {
+        let wirings = drivers.wirings();
+        let count = |wanted| wirings.iter().filter(|(_, w)| *w == wanted).count();
+        let (emulated, boarded) = (count(Wiring::Emulator), count(Wiring::Board));
+        if emulated > 0
+            && let Some((c, _)) = wirings.iter().find(|(_, w)| *w != Wiring::Emulator)
+        {
             let problem = format!("one rig holds one device: {c} is wired to another one than the emulated channels");
-            return Err(self.source.error(self.driver_span(file, *c), problem, &["the driver `emulator` in every section, or in none"]));
+            return Err(self.source.error(driver_span(file, *c), problem, &["the driver `emulator` in every section, or in none"]));
         }
         if let Some(e) = &file.emulator
             && emulated == 0
@@ -276,19 +205,18 @@ impl Resolver<'_> {
             Device::Real
         })
     }
+}
 
-    fn driver_span(&self, file: &RigFile, c: Capability) -> Range<usize> {
-        let plain = |s: &Option<PlainSection>| s.as_ref().map(|s| s.driver.span());
-        let span = match c {
-            Capability::Console => file.console.as_ref().map(|s| s.driver.span()),
-            Capability::Power => plain(&file.power),
-            Capability::Reset => plain(&file.reset),
-            Capability::DebugPort => file.debug.as_ref().map(|s| s.driver.span()),
-            Capability::Fixture => plain(&file.fixture),
-            Capability::Storage => file.storage.as_ref().map(|s| s.driver.span()),
-            Capability::UpdatePath => file.update.as_ref().map(|s| s.driver.span()),
-            Capability::CrashSpace => plain(&file.crash),
-        };
-        span.unwrap_or(0..0)
-    }
+fn driver_span(file: &RigFile, c: Capability) -> Range<usize> {
+    let section = match c {
+        Capability::Console => &file.console,
+        Capability::Power => &file.power,
+        Capability::Reset => &file.reset,
+        Capability::DebugPort => &file.debug,
+        Capability::Fixture => &file.fixture,
+        Capability::Storage => &file.storage,
+        Capability::UpdatePath => &file.update,
+        Capability::CrashSpace => &file.crash,
+    };
+    section.as_ref().map_or(0..0, |s| s.driver.span())
 }

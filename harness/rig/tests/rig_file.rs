@@ -1,6 +1,9 @@
 //! A mistake in a rig file is told with its place, its value and what would be valid; every knob changes something.
 
-use proofbench_rig::{Capability, Device, Driver, Permission, ResolvedRig};
+use proofbench_rig::settings::console::{ConsoleDriver, Port};
+use proofbench_rig::settings::debug::DebugDriver;
+use proofbench_rig::settings::update::UpdateDriver;
+use proofbench_rig::{Capability, Device, Permission, ResolvedRig};
 use rstest::rstest;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +27,7 @@ fn with(rest: &str) -> ResolvedRig {
 )]
 #[case::unknown_key(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"serial\"\n  bauds = 9600\n",
-    "rigs/bench.toml:5:3: `bauds`: unknown field `bauds`, expected one of `driver`, `port`, `baud`"
+    "rigs/bench.toml:5:3: `bauds`: unknown field `bauds`, expected `port` or `baud`"
 )]
 #[case::wrong_type(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"serial\"\nport = { path = \"x\" }\nbaud = \"fast\"\n",
@@ -152,11 +155,10 @@ fn ports_and_probes_arrive() {
         "[console]\ndriver = \"serial\"\nport = { path = \"/dev/ttyX\" }\n[update]\ndriver = \"smp\"\nport = { path = \"u\" }\nbaud = 9600\n\
          [debug]\ndriver = \"probe-rs\"\nprobe = \"0483:374b:S\"\n",
     );
-    let driver = |c| rig.drivers.iter().find(|(have, _)| *have == c).map(|(_, d)| d.clone());
-    let port = |path: &str, baud| proofbench_rig::Port { path: path.to_owned(), baud };
-    assert_eq!(driver(Capability::Console), Some(Driver::Serial(port("/dev/ttyX", 115_200))));
-    assert_eq!(driver(Capability::UpdatePath), Some(Driver::Smp(port("u", 9600))));
-    assert_eq!(driver(Capability::DebugPort), Some(Driver::ProbeRs { probe: "0483:374b:S".to_owned() }));
+    let port = |path: &str, baud| Port { path: path.to_owned(), baud };
+    assert_eq!(rig.drivers.console, Some(ConsoleDriver::Serial(port("/dev/ttyX", 115_200))));
+    assert_eq!(rig.drivers.update, Some(UpdateDriver::Smp(port("u", 9600))));
+    assert_eq!(rig.drivers.debug, Some(DebugDriver::ProbeRs { probe: "0483:374b:S".to_owned() }));
     assert!(matches!(rig.device, Device::Real));
 }
 

@@ -1,0 +1,57 @@
+//! Values that several drivers have: spans of time and secrets by reference.
+
+use super::Place;
+use proofbench_channel::{ChannelError, ErrorKind};
+use serde::{Deserialize, Deserializer, de};
+use std::time::Duration;
+
+/// Longest span of time that a rig file may ask for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Longest secret that is read from a file.
+const SECRET_MOST: u64 = 4096;
+
+/// A span of time as people write it: `250ms`, `2s`, `1m 30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeSpan(pub Duration);
+
+impl<'de> Deserialize<'de> for TimeSpan {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let span = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+        span.filter(|d| *d <= LONGEST)
+            .map(TimeSpan)
+            .ok_or_else(|| de::Error::custom("no span of time, such as \"250ms\", \"2s\" or \"1m 30s\", at most 24 h"))
+    }
+}
+
+/// Where a secret is to be had. It never stands in the rig file itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SecretRef {
+    /// In this environment variable.
+    Env(String),
+    /// In this file, relative to the rig file; one line end at its end does not count.
+    File(String),
+}
+
+impl SecretRef {
+    /// The secret. It goes into no message.
+    pub(crate) fn read(&self, place: &Place<'_>) -> Result<String, ChannelError> {
+        let failed = |doing: String, why: String| ChannelError::caused(ErrorKind::Driver, doing, why);
+        match self {
+            SecretRef::Env(name) => {
+                std::env::var(name).map_err(|_| failed(format!("read the secret in ${name}"), "it is not set, or not text".to_owned()))
+            }
+            SecretRef::File(name) => {
+                let path = place.path(name);
+                let doing = || format!("read the secret in {}", path.display());
+                let length = std::fs::metadata(&path).map_err(|e| failed(doing(), e.to_string()))?.len();
+                if length > SECRET_MOST {
+                    return Err(failed(doing(), format!("it has {length} bytes; at most {SECRET_MOST} are read")));
+                }
+                let text = std::fs::read_to_string(&path).map_err(|e| failed(doing(), e.to_string()))?;
+                Ok(text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(&text).to_owned())
+            }
+        }
+    }
+}

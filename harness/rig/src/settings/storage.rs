@@ -1,0 +1,73 @@
+//! `[storage]`
+
+use super::{Place, Section, Settings, Wiring};
+use crate::error::RigFileError;
+use proofbench_channel::{ChannelError, PowerSeen, Storage, Wait};
+use proofbench_drivers::boardproc::Board;
+use proofbench_drivers::{TimeBase, file};
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::time::Duration;
+use toml::Spanned;
+
+/// Drivers of flash readers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StorageDriver {
+    /// The emulated device's own.
+    Emulator,
+    /// A file that is the flash.
+    File {
+        /// Where; may begin with `{board}`.
+        path: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct FileSettings {
+    path: Spanned<String>,
+}
+
+impl Settings for FileSettings {
+    const EXAMPLE: &'static str = "path = \"{board}/flash.bin\"";
+}
+
+impl StorageDriver {
+    const NAMES: &'static [&'static str] = &["emulator", "file"];
+
+    pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
+        match section.driver() {
+            "emulator" => section.nothing().map(|()| Self::Emulator),
+            "file" => Ok(Self::File { path: section.placeholders(&section.settings::<FileSettings>()?.path, &["{board}"])? }),
+            _ => Err(section.no_driver(Self::NAMES)),
+        }
+    }
+
+    /// Whose storage it is.
+    pub fn wiring(&self) -> Wiring {
+        match self {
+            Self::Emulator => Wiring::Emulator,
+            Self::File { path } if path.contains("{board}") => Wiring::Board,
+            Self::File { .. } => Wiring::Real,
+        }
+    }
+
+    /// `None` for the emulated device's own, which is opened with it.
+    pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn Storage>>, ChannelError> {
+        match self {
+            Self::Emulator => Ok(None),
+            Self::File { path } => file::open(&place.path(path), powered(place.board, place.time)?).map(Some),
+        }
+    }
+}
+
+/// Says whether the device has power, for a flash that must not be touched then. Without a switch to ask, the answer is no: the medium was taken out.
+fn powered(board: Option<&Board>, time: TimeBase) -> Result<Box<dyn Fn() -> bool>, ChannelError> {
+    let Some(board) = board else { return Ok(Box::new(|| false)) };
+    let power = RefCell::new(board.power()?);
+    Ok(Box::new(move || {
+        let wait = Wait::until(time.now() + Duration::from_secs(1), &Default::default());
+        // What cannot be read back counts as powered: refusing is the safe side.
+        !matches!(power.borrow_mut().state(&wait), Ok(PowerSeen::Off))
+    }))
+}
