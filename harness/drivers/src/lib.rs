@@ -12,9 +12,11 @@ pub mod emulated;
 pub mod faulty;
 pub mod file;
 mod runtime;
+mod secret;
 pub mod serial;
 pub mod smp;
 mod time;
 
 pub use channels::Channels;
+pub use secret::Secret;
 pub use time::{RealClock, TimeBase};
