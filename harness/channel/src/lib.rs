@@ -19,7 +19,7 @@ pub use console::{Console, ConsoleRead};
 pub use crash::{CrashSpace, CrashVisitor, OpKind, OpSummary, StateId, Tear};
 pub use error::{ChannelError, ErrorKind};
 pub use fixture::{Fixture, Led};
-pub use power::{Millivolts, Power, PowerAsk, PowerSeen, Reset};
+pub use power::{Milliamps, Millivolts, Power, PowerAsk, PowerSeen, Reset};
 pub use storage::Storage;
 pub use update::{Answer, Chunk, ImageState, SmpReply, SmpRequest, UpdatePath};
 pub use wait::{Cancel, Clock, Moment, Wait};

@@ -9,6 +9,11 @@ use std::time::Duration;
 #[serde(transparent)]
 pub struct Millivolts(pub u32);
 
+/// Milliamperes that the device draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Milliamps(pub u32);
+
 /// What a power switch is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PowerAsk {
@@ -41,6 +46,10 @@ pub trait Power {
     fn state(&mut self, wait: &Wait) -> Result<PowerSeen, ChannelError>;
     /// Measures the device's rail, where the rig has a meter.
     fn rail(&mut self, wait: &Wait) -> Result<Option<Millivolts>, ChannelError>;
+    /// Measures what the device draws, where the rig has a meter for it.
+    fn current(&mut self, _: &Wait) -> Result<Option<Milliamps>, ChannelError> {
+        Ok(None)
+    }
     /// How long the supply must stay off before the rail is surely below the reset threshold (rig file, measured by `doctor`).
     fn off_min(&self) -> Duration;
     /// Lowers the supply to `to` for `hold` and raises it again. `Unsupported` where the supply cannot.

@@ -134,6 +134,31 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Runs it as [`Program::run`] does, without input; a code other than 0 is `Driver` with its complaint.
+    pub(crate) fn done(&self, more: &[&str], time: TimeBase, wait: &Wait) -> Result<Finished, ChannelError> {
+        let finished = self.run(more, b"", time, wait)?;
+        if finished.success {
+            return Ok(finished);
+        }
+        let complaint = if finished.stderr.is_empty() { "without a complaint" } else { &finished.stderr };
+        Err(ChannelError::caused(ErrorKind::Driver, format!("run `{}`", self.name()), format!("it ended with {}: {complaint}", finished.status)))
+    }
+
+    /// Checks that there is a program at all; `key` is how the rig file calls it.
+    pub(crate) fn named(&self, key: &str) -> Result<(), ChannelError> {
+        if self.name().is_empty() {
+            return Err(ChannelError::caused(ErrorKind::Driver, format!("run `{key}`"), "its argument vector names no program"));
+        }
+        Ok(())
+    }
+
+    /// What a description says of it: the program, not its arguments.
+    pub(crate) fn name(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+}
+
 /// Reads a pipe to its end on a thread of its own and keeps the first `most` bytes. The second receiver hears of the end.
 fn collect(mut from: impl Read + Send + 'static, most: usize) -> (Receiver<Vec<u8>>, Receiver<()>) {
     let (tell, told) = sync_channel(1);

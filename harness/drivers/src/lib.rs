@@ -11,10 +11,14 @@ pub mod debug;
 pub mod emulated;
 pub mod faulty;
 pub mod file;
+pub mod power;
+pub mod reset;
 mod runtime;
 mod secret;
 pub mod serial;
 pub mod smp;
+pub mod storage;
+mod text;
 mod time;
 
 pub use channels::Channels;

@@ -5,8 +5,8 @@ use crate::text::{escape, hex};
 use crate::transcript::Transcript;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Led, Millivolts, Moment, Power, PowerAsk, PowerSeen,
-    Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
+    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Led, Milliamps, Millivolts, Moment, Power, PowerAsk,
+    PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
 };
 use proofbench_rig::Channels;
 use std::cell::{Cell, RefCell};
@@ -173,6 +173,14 @@ impl Power for Tap<dyn Power> {
             None => "rail not metered".to_owned(),
         });
         rail
+    }
+    fn current(&mut self, wait: &Wait) -> Result<Option<Milliamps>, ChannelError> {
+        let current = self.inner.current(wait);
+        self.core.outcome("power", &current, |c| match c {
+            Some(ma) => format!("current {} mA", ma.0),
+            None => "current not metered".to_owned(),
+        });
+        current
     }
     fn off_min(&self) -> Duration {
         self.inner.off_min()

@@ -23,11 +23,15 @@ pub fn power(power: &mut dyn Power, clock: &mut dyn Clock) -> Outcome {
     works(power.set(PowerAsk::On, &within(clock, TIME)), "switching on works")?;
     settle(power, clock)?;
     let high = works(power.rail(&within(clock, TIME)), "measuring works")?;
+    let drawn = works(power.current(&within(clock, TIME)), "measuring the current works")?;
     works(power.set(PowerAsk::Off, &within(clock, TIME)), "switching off works")?;
     settle(power, clock)?;
     let low = works(power.rail(&within(clock, TIME)), "measuring without power works")?;
+    let idle = works(power.current(&within(clock, TIME)), "measuring the current without power works")?;
     rule(high.is_some() == low.is_some(), "a meter is there or not", (high, low))?;
-    rule(low.is_none() || low < high, "a metered rail falls with the supply", (high, low))
+    rule(low.is_none() || low < high, "a metered rail falls with the supply", (high, low))?;
+    rule(drawn.is_some() == idle.is_some(), "an ammeter is there or not", (drawn, idle))?;
+    rule(idle <= drawn, "without power nothing more is drawn than with it", (drawn, idle))
 }
 
 fn settle(power: &dyn Power, clock: &mut dyn Clock) -> Outcome {

@@ -1,0 +1,3 @@
+//! Flash readers of real things.
+
+pub mod command;
