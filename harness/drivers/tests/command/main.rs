@@ -1,4 +1,5 @@
 //! Supplies, reset lines and flash readers worked by the user's programs: the behaviour suites, and programs that fail.
+#![allow(clippy::unwrap_used)] // the lint knows test functions, not their helpers
 
 mod power;
 mod reset;
