@@ -21,5 +21,5 @@ pub use error::{ChannelError, ErrorKind};
 pub use fixture::{Fixture, Led};
 pub use power::{Milliamps, Millivolts, Power, PowerAsk, PowerSeen, Reset};
 pub use storage::Storage;
-pub use update::{Answer, Chunk, ImageState, SmpReply, SmpRequest, UpdatePath};
+pub use update::{Answer, Chunk, ImageState, Intake, SmpReply, SmpRequest, UpdatePath, WHOLE_MOST};
 pub use wait::{Cancel, Clock, Moment, Wait};

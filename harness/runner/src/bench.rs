@@ -262,6 +262,11 @@ impl Bench {
         }
     }
 
+    /// How long a piece of so many bytes may take on the update path; nothing without one.
+    pub fn longest_piece(&self, bytes: usize) -> Duration {
+        self.tapped.update.as_ref().map_or(Duration::ZERO, |u| u.longest(bytes))
+    }
+
     /// Whether the rig grants it.
     pub fn granted(&self, p: Permission) -> bool {
         self.permissions.grants(p)

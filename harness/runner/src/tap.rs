@@ -5,7 +5,7 @@ use crate::text::{escape, hex};
 use crate::transcript::Transcript;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Led, Milliamps, Millivolts, Moment, Power, PowerAsk,
+    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Intake, Led, Milliamps, Millivolts, Moment, Power, PowerAsk,
     PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
 };
 use proofbench_rig::Channels;
@@ -65,6 +65,18 @@ impl Core {
         match result {
             Ok(v) => self.answered(channel, || text(v)),
             Err(e) => self.answered(channel, || format!("bench error: {e}")),
+        }
+    }
+
+    /// What a channel saw on its own account, with its own moments: they may lie before the last entry.
+    fn remarked(&self, channel: &'static str, remarks: Vec<(Moment, String)>) {
+        for (at, text) in remarks {
+            self.transcript.borrow_mut().add(at, channel, '!', text.as_bytes());
+            if self.quiet.get() {
+                self.counted.set(self.counted.get() + 1);
+            } else {
+                self.sink.borrow_mut().note(self.now(), &format!("{channel}: at {:.3} s {text}", at.since(Moment(0)).as_secs_f64()));
+            }
         }
     }
 
@@ -309,6 +321,7 @@ impl UpdatePath for Tap<dyn UpdatePath> {
     fn state(&mut self, wait: &Wait) -> Result<Answer<Vec<ImageState>>, ChannelError> {
         self.core.asked("update", "state");
         let answer = self.inner.state(wait);
+        self.core.remarked("update", self.inner.remarks());
         self.core.outcome("update", &answer, |a| said(a, |l| images(l)));
         answer
     }
@@ -316,22 +329,28 @@ impl UpdatePath for Tap<dyn UpdatePath> {
         let total = chunk.total.map(|t| format!(" of {t}")).unwrap_or_default();
         self.core.asked("update", &format!("chunk {}+{}{total}", chunk.offset, chunk.data.len()));
         let answer = self.inner.chunk(chunk, wait);
+        self.core.remarked("update", self.inner.remarks());
         self.core.outcome("update", &answer, |a| said(a, |n| format!("next {n}")));
         answer
     }
-    fn max_chunk(&self) -> usize {
-        self.inner.max_chunk()
+    fn intake(&self) -> Intake {
+        self.inner.intake()
+    }
+    fn longest(&self, bytes: usize) -> Duration {
+        self.inner.longest(bytes)
     }
     fn mark(&mut self, hash: Option<&[u8]>, confirm: bool, wait: &Wait) -> Result<Answer<Vec<ImageState>>, ChannelError> {
         let what = if confirm { "confirm" } else { "test" };
         self.core.asked("update", &format!("{what} {}", hash.map_or_else(|| "running".to_owned(), hex)));
         let answer = self.inner.mark(hash, confirm, wait);
+        self.core.remarked("update", self.inner.remarks());
         self.core.outcome("update", &answer, |a| said(a, |l| images(l)));
         answer
     }
     fn erase(&mut self, wait: &Wait) -> Result<Answer<()>, ChannelError> {
         self.core.asked("update", "erase");
         let answer = self.inner.erase(wait);
+        self.core.remarked("update", self.inner.remarks());
         self.core.outcome("update", &answer, |a| said(a, |()| "done".to_owned()));
         answer
     }
@@ -339,14 +358,20 @@ impl UpdatePath for Tap<dyn UpdatePath> {
         self.core.asked("update", "restart");
         self.core.restarting();
         let answer = self.inner.restart(wait);
+        self.core.remarked("update", self.inner.remarks());
         self.core.outcome("update", &answer, |a| said(a, |()| "done".to_owned()));
         answer
     }
     fn smp(&mut self, request: &SmpRequest, wait: &Wait) -> Result<Answer<SmpReply>, ChannelError> {
         self.core.asked("update", &format!("smp group {} id {} write {} {:?}", request.group, request.id, request.write, request.body));
         let answer = self.inner.smp(request, wait);
+        self.core.remarked("update", self.inner.remarks());
         self.core.outcome("update", &answer, |a| said(a, |r| format!("{r:?}")));
         answer
+    }
+    /// Everything is journalled here; nothing is left for the caller.
+    fn remarks(&mut self) -> Vec<(Moment, String)> {
+        Vec::new()
     }
     fn describe(&self) -> String {
         self.inner.describe()

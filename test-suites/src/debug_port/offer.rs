@@ -97,7 +97,7 @@ fn pieces(bench: &mut Bench, bytes: &[u8]) -> Result<Option<String>, Trouble> {
             total: first.then(|| u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
             sha: first.then(|| Sha256::digest(bytes).into()),
         };
-        let wait = bench.wait(REQUEST);
+        let wait = bench.wait(bench.longest_piece(chunk.data.len()).max(REQUEST));
         match bench.update()?.chunk(&chunk, &wait)? {
             Answer::Accepted(next) if next as usize >= bytes.len() => return Ok(None),
             Answer::Accepted(next) => offset = next as usize,

@@ -141,6 +141,8 @@ impl Watchlist {
                 }
                 Ok(Answer::Refused(_) | Answer::Silent) => NO_ANSWER.to_owned(),
                 Err(e) if matches!(e.kind, ErrorKind::Timeout) => NO_ANSWER.to_owned(),
+                // A path that lists nothing says as little as no path.
+                Err(e) if e.kind == ErrorKind::Unsupported => return Ok(seen),
                 Err(e) => return Err(e.into()),
             };
             seen.insert(Key::ActiveImage, active);

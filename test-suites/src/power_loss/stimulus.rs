@@ -87,7 +87,7 @@ impl Step {
             Step::Console(c) => Duration::from_millis(c.within_ms),
             Step::Button(b) => Duration::from_millis(b.hold_ms + b.within_ms),
             Step::Smp(_) | Step::Confirm => REQUEST,
-            Step::Install(_) => Duration::from_secs(120),
+            Step::Install(image) => bench.longest_piece(image.bytes.len()).max(Duration::from_secs(120)),
         }
     }
 
@@ -172,7 +172,8 @@ fn install(bench: &mut Bench, image: &Image, until: Moment) -> Result<bool, Trou
         if at >= image.bytes.len() {
             break;
         }
-        let wait = bench.wait(until.since(bench.now()).min(REQUEST));
+        let request = bench.longest_piece(image.bytes.len()).max(REQUEST);
+        let wait = bench.wait(until.since(bench.now()).min(request));
         if bench.now() >= until {
             return Ok(false);
         }

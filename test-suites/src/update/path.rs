@@ -1,6 +1,6 @@
 //! The update path, step by step: what was asked, what the device said. Refusal and silence are data here; nobody judges.
 
-use proofbench_channel::{Answer, Chunk, ImageState};
+use proofbench_channel::{Answer, ChannelError, Chunk, ErrorKind, ImageState, Intake};
 use proofbench_image::Version;
 use proofbench_runner::bench::Boot;
 use proofbench_runner::{Bench, Capability, Trouble};
@@ -109,22 +109,28 @@ pub(super) fn pending(bench: &mut Bench) -> Result<bool, Trouble> {
     Ok(slots(bench)?.iter().any(|i| !i.active && (i.pending || i.permanent)))
 }
 
-/// One piece; repeated if it was not answered.
+/// One piece; repeated if it was not answered. A whole image is not: what became of the first one is for the restart to show.
 pub(super) fn chunk(bench: &mut Bench, piece: &Chunk<'_>) -> Result<Answer<u32>, Trouble> {
-    for _ in 0..REPEATS {
-        let wait = bench.wait(REQUEST);
+    let longest = bench.longest_piece(piece.data.len()).max(REQUEST);
+    let repeats = if bench.update()?.intake() == Intake::Whole { 0 } else { REPEATS };
+    for _ in 0..repeats {
+        let wait = bench.wait(longest);
         match bench.update()?.chunk(piece, &wait)? {
             Answer::Silent => {}
             answer => return Ok(answer),
         }
     }
-    let wait = bench.wait(REQUEST);
+    let wait = bench.wait(longest);
     Ok(bench.update()?.chunk(piece, &wait)?)
 }
 
-/// How many bytes a piece of this path may have.
+/// How many bytes a piece of this path may have, for a transfer that breaks off, repeats or exchanges pieces. A path that takes whole images only
+/// cannot do that, and the device is not asked: a transfer by the book in its place would show nothing.
 pub(super) fn piece_len(bench: &mut Bench) -> Result<usize, Trouble> {
-    Ok(bench.update()?.max_chunk().max(1))
+    match bench.update()?.intake() {
+        Intake::Pieces(most) => Ok(most.max(1)),
+        Intake::Whole => Err(ChannelError::new(ErrorKind::Unsupported, "send an image piece by piece").into()),
+    }
 }
 
 /// What the first piece announces beside the length.
@@ -162,8 +168,11 @@ pub(super) fn upload_until(bench: &mut Bench, bytes: &[u8], stop: usize, announc
 }
 
 fn send_pieces(bench: &mut Bench, bytes: &[u8], stop: usize, announce: Announce) -> Result<Step, Trouble> {
-    let len = piece_len(bench)?;
+    let len = if stop < bytes.len() { piece_len(bench)? } else { bench.update()?.max_chunk().max(1) };
     let (mut offset, mut stalls) = (0, 0);
+    if stop == 0 {
+        return Ok(Step::Done);
+    }
     loop {
         let next = match chunk(bench, &piece(bytes, offset, len, announce))? {
             Answer::Accepted(next) => next as usize,
@@ -223,7 +232,12 @@ pub(super) fn restart(bench: &mut Bench) -> Result<Restarted, Trouble> {
     let within = recovery(bench);
     let wait = bench.wait(REQUEST);
     bench.drain()?;
-    let took = bench.update()?.restart(&wait)? == Answer::Accepted(());
+    let took = match bench.update()?.restart(&wait) {
+        Ok(answer) => answer == Answer::Accepted(()),
+        // A path that knows no such request leaves it to the supply.
+        Err(e) if e.kind == ErrorKind::Unsupported => false,
+        Err(e) => return Err(e.into()),
+    };
     if took && let Some(boot) = bench.try_ready(within)? {
         return Ok(Restarted::Ready(boot));
     }

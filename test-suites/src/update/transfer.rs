@@ -69,11 +69,11 @@ pub const SECOND: Check = Check {
 
 fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     const EXPECTED: &str = "a part of an image is never started, and the device takes the whole one afterwards";
+    let piece = path::piece_len(bench)?;
     let mut lab = Lab::open(bench, row)?;
     lab.control_next(bench)?;
     let base = lab.next()?;
     let len = base.bytes.len();
-    let piece = path::piece_len(bench)?;
     let stops = [len / 10, len / 2, len * 9 / 10, len.saturating_sub(1).saturating_sub((len - 1) % piece)];
     for stop in stops {
         // Nothing of an earlier, whole transfer must stand in the slot: it would make the image whole again.
@@ -101,6 +101,7 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
 
 fn repeated(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     const EXPECTED: &str = "what the device acknowledges as a whole file is that file";
+    path::piece_len(bench)?;
     let mut lab = Lab::open(bench, row)?;
     lab.control_next(bench)?;
     let base = lab.next()?;
@@ -167,6 +168,7 @@ fn odd_pieces(bench: &mut Bench, bytes: &[u8], skip: bool) -> Result<Step, Troub
 
 fn second(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     const EXPECTED: &str = "of two overlapping updates one is installed whole, or both are refused, and a plain one works afterwards";
+    path::piece_len(bench)?;
     let mut lab = Lab::open(bench, row)?;
     lab.control_next(bench)?;
     let base = lab.next()?;

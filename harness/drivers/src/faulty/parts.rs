@@ -3,8 +3,8 @@
 use super::not_cancelled;
 use proofbench_channel::debug::{DebugPort, Said, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, ErrorKind, ImageState, Millivolts, Power, PowerAsk, PowerSeen, SmpReply, SmpRequest, Storage, UpdatePath,
-    Wait,
+    Answer, ChannelError, Chunk, Clock, ErrorKind, ImageState, Intake, Millivolts, Moment, Power, PowerAsk, PowerSeen, SmpReply, SmpRequest, Storage,
+    UpdatePath, Wait,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -203,8 +203,11 @@ impl UpdatePath for DeafUpdate {
     fn chunk(&mut self, _: &Chunk<'_>, wait: &Wait) -> Result<Answer<u32>, ChannelError> {
         self.silent(wait)
     }
-    fn max_chunk(&self) -> usize {
-        self.inner.max_chunk()
+    fn intake(&self) -> Intake {
+        self.inner.intake()
+    }
+    fn longest(&self, bytes: usize) -> Duration {
+        self.inner.longest(bytes)
     }
     fn mark(&mut self, _: Option<&[u8]>, _: bool, wait: &Wait) -> Result<Answer<Vec<ImageState>>, ChannelError> {
         self.silent(wait)
@@ -217,6 +220,9 @@ impl UpdatePath for DeafUpdate {
     }
     fn smp(&mut self, _: &SmpRequest, wait: &Wait) -> Result<Answer<SmpReply>, ChannelError> {
         self.silent::<BTreeMap<String, String>>(wait)
+    }
+    fn remarks(&mut self) -> Vec<(Moment, String)> {
+        self.inner.remarks()
     }
     fn describe(&self) -> String {
         self.inner.describe()

@@ -1,5 +1,6 @@
 //! SMP packets on a serial line: lines of base64 with a marker in front, length before and CRC behind the packet.
 
+use super::link::PACKET_MOST;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crc::{CRC_16_XMODEM, Crc};
@@ -10,8 +11,6 @@ const NEXT: [u8; 2] = [0x04, 0x14];
 const LINE: usize = 124;
 /// Longest line that is looked at; longer ones are other text on the line.
 const LINE_MOST: usize = 512;
-/// Longest packet that is put together.
-const PACKET_MOST: usize = 8 * 1024;
 
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 

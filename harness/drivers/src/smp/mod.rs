@@ -1,26 +1,42 @@
-//! The update path over SMP (mcumgr) on a serial line.
+//! The update path over SMP (mcumgr), on a serial line or over UDP.
 //!
 //! An own small client, and not crate `mcumgr-toolkit`, for three reasons. Its transports must be `Send`, while the emulated device and
 //! its virtual time live on the bench's one thread. It draws its first sequence number from the system's entropy, so that two runs of
 //! one seed would not be the same bytes. And a frame that does not fit ends its wait with an error, where a bench must go on
 //! listening until its deadline: noise on the line is neither a refusal nor silence. `board` tests the device against it.
 //!
-//! One implementation serves every byte stream that is a [`Console`]: the emulated UART and the real port.
+//! One client, two carriers: text lines on every byte stream that is a [`Console`] (the emulated UART, the real port), and datagrams.
 //!
-//! Run against: the emulated device and the board process. Not run against a device with real firmware.
+//! **What is sent twice.** On a serial line nothing. Over UDP, where packets get lost, only what changes nothing when it comes twice:
+//! - the question for the image list;
+//! - a piece that is neither the first nor the last of its image: the device goes by its offset and answers a copy with the offset that it wants next.
+//!   The first piece opens a transfer (and erases), so a copy of it would open another one; the last one closes it, and a device that has closed its
+//!   transfer answers a copy with "offset 0", which is a wish to begin anew.
+//!
+//! A mark, an erase, a restart, and requests that a binding names are sent once. A copy of a mark can be refused because the first one was accepted, and a copy of
+//! a restart restarts twice: the caller would be told what the device did not say. It is told silence, and may look at the image list.
+//!
+//! Run against: the emulated device, the board process, UDP peers of the tests. Not run against a device with real firmware.
 
 mod body;
+mod datagrams;
 mod frame;
+mod lines;
+mod link;
 
+use crate::TimeBase;
 use crate::serial::{self, SerialSetup};
 use body::Value;
-use frame::Decoder;
-use proofbench_channel::{Answer, ChannelError, Chunk, Console, ConsoleRead, ErrorKind, ImageState, Moment, SmpReply, SmpRequest, UpdatePath, Wait};
+use datagrams::Datagrams;
+use lines::Lines;
+use link::{Link, Sending};
+use proofbench_channel::{Answer, ChannelError, Chunk, Console, ErrorKind, ImageState, Intake, Moment, SmpReply, SmpRequest, UpdatePath, Wait};
+use std::time::Duration;
 
 /// Bytes of a piece: with the first piece's announcements it fits the 384 bytes that a device's buffer has unless told otherwise.
 const CHUNK: usize = 256;
-/// Most bytes of line noise looked through for one answer.
-const NOISE_MOST: usize = 1024 * 1024;
+/// How long a device may take to write a piece. Who knows of an erase of the whole slot behind the first one waits longer.
+const PIECE: Duration = Duration::from_secs(5);
 /// Most images that an answer may list.
 const IMAGES_MOST: usize = 16;
 /// Most characters of a device's words.
@@ -38,41 +54,42 @@ pub fn open_serial(setup: &SerialSetup) -> Result<Box<dyn UpdatePath>, ChannelEr
     Ok(Box::new(SmpPath::new(serial::open(setup)?)))
 }
 
-/// SMP over any byte stream.
+/// Where a device listens for SMP datagrams.
+#[derive(Debug, Clone)]
+pub struct UdpSetup {
+    /// `host:port`; a device that has been told no other listens on 1337.
+    pub address: String,
+    /// The rig's time line.
+    pub time: TimeBase,
+}
+
+/// SMP over UDP. Nothing is sent, and no name looked up, before the first request.
+pub fn open_udp(setup: &UdpSetup) -> Box<dyn UpdatePath> {
+    Box::new(SmpPath::over(Box::new(Datagrams::new(setup.address.clone(), setup.time))))
+}
+
+/// SMP over a carrier of packets.
 pub struct SmpPath {
-    line: Box<dyn Console>,
-    decoder: Decoder,
-    arrived: Vec<u8>,
+    link: Box<dyn Link>,
     sequence: u8,
+    /// Length of the image that is on its way in, as it was announced.
+    total: Option<u32>,
 }
 
 impl SmpPath {
     /// An SMP client on this line.
     pub fn new(line: Box<dyn Console>) -> Self {
-        Self { line, decoder: Decoder::default(), arrived: Vec::new(), sequence: 0 }
+        Self::over(Box::new(Lines::new(line)))
     }
 
-    /// Forgets what came before the request: an answer must be younger than its question.
-    fn drain(&mut self, wait: &Wait) -> Result<(), ChannelError> {
-        let at_once = Wait { until: Moment(0), cancel: wait.cancel.clone() };
-        let mut seen = 0;
-        while seen < NOISE_MOST {
-            self.arrived.clear();
-            match self.line.read(&mut self.arrived, &at_once)? {
-                ConsoleRead::Bytes(_) => seen += self.arrived.len(),
-                ConsoleRead::Gone => {}
-                ConsoleRead::Silence => break,
-            }
-        }
-        self.arrived.clear();
-        self.decoder = Decoder::default();
-        Ok(())
+    fn over(link: Box<dyn Link>) -> Self {
+        Self { link, sequence: 0, total: None }
     }
 
-    /// One request, one answer. Sends once: repeating is the caller's decision.
-    fn ask(&mut self, group: u16, id: u8, write: bool, body: &[u8], wait: &Wait) -> Result<Answer<Value>, ChannelError> {
+    /// One request, one answer. Sends once unless `sending` allows more: repeating is the caller's decision.
+    fn ask(&mut self, group: u16, id: u8, write: bool, body: &[u8], sending: Sending, wait: &Wait) -> Result<Answer<Value>, ChannelError> {
         let doing = || format!("ask SMP group {group} command {id}");
-        self.drain(wait)?;
+        self.link.forget(wait)?;
         self.sequence = self.sequence.wrapping_add(1);
         let length = u16::try_from(body.len()).map_err(|_| ChannelError::new(ErrorKind::Unsupported, doing()))?;
         let op = if write { 2 } else { 0 };
@@ -82,14 +99,16 @@ impl SmpPath {
         packet.extend(group.to_be_bytes());
         packet.extend([self.sequence, id]);
         packet.extend(body);
-        let lines = frame::encode(&packet).ok_or_else(|| ChannelError::new(ErrorKind::Unsupported, doing()))?;
-        match self.line.write(&lines, wait) {
-            Ok(()) => {}
-            // A device without power is silent; the bench's line is gone with it, and both are the same to the caller.
-            Err(e) if matches!(e.kind, ErrorKind::Disconnected | ErrorKind::Timeout) => return Ok(Answer::Silent),
-            Err(e) => return Err(e),
+        if !self.link.send(&packet, sending, wait)? {
+            return Ok(Answer::Silent);
         }
-        let Some(answer) = self.answer(group, id, op | 1, wait)? else { return Ok(Answer::Silent) };
+        // Other packets and noise are passed over until the deadline.
+        let answer = loop {
+            let Some(packet) = self.link.receive(wait)? else { return Ok(Answer::Silent) };
+            if let Some(body) = fitting(&packet, group, id, op | 1, self.sequence) {
+                break body.to_vec();
+            }
+        };
         let value = body::decode(&answer).ok_or_else(|| ChannelError::new(ErrorKind::Protocol, doing()))?;
         Ok(match refusal(&value) {
             Some(words) => Answer::Refused(words),
@@ -97,30 +116,9 @@ impl SmpPath {
         })
     }
 
-    /// The body of the answer to the present request. Other packets and noise are passed over until the deadline.
-    fn answer(&mut self, group: u16, id: u8, op: u8, wait: &Wait) -> Result<Option<Vec<u8>>, ChannelError> {
-        let mut seen = 0;
-        while seen < NOISE_MOST {
-            self.arrived.clear();
-            match self.line.read(&mut self.arrived, wait)? {
-                ConsoleRead::Silence => return Ok(None),
-                ConsoleRead::Gone => continue,
-                // A device that talks without end is not listened to beyond the deadline.
-                ConsoleRead::Bytes(at) if at > wait.until => return Ok(None),
-                ConsoleRead::Bytes(_) => seen += self.arrived.len(),
-            }
-            for i in 0..self.arrived.len() {
-                let Some(packet) = self.decoder.push(self.arrived[i]) else { continue };
-                if let Some(body) = fitting(&packet, group, id, op, self.sequence) {
-                    return Ok(Some(body.to_vec()));
-                }
-            }
-        }
-        Ok(None)
-    }
-
     fn images(&mut self, write: bool, body: &[u8], wait: &Wait) -> Result<Answer<Vec<ImageState>>, ChannelError> {
-        Ok(match self.ask(GROUP_IMAGE, IMAGE_STATE, write, body, wait)? {
+        let sending = if write { Sending::Once } else { Sending::Again };
+        Ok(match self.ask(GROUP_IMAGE, IMAGE_STATE, write, body, sending, wait)? {
             Answer::Accepted(value) => {
                 let states = image_states(&value).ok_or_else(|| ChannelError::new(ErrorKind::Protocol, "read the SMP image list"))?;
                 Answer::Accepted(states)
@@ -132,7 +130,7 @@ impl SmpPath {
 
     fn done(&mut self, group: u16, id: u8, wait: &Wait) -> Result<Answer<()>, ChannelError> {
         let empty = body::encode(|e| e.map(0)?.ok());
-        Ok(match self.ask(group, id, true, &empty, wait)? {
+        Ok(match self.ask(group, id, true, &empty, Sending::Once, wait)? {
             Answer::Accepted(_) => Answer::Accepted(()),
             Answer::Refused(words) => Answer::Refused(words),
             Answer::Silent => Answer::Silent,
@@ -201,7 +199,13 @@ impl UpdatePath for SmpPath {
             }
             e.str("data")?.bytes(chunk.data)?.ok()
         });
-        let value = match self.ask(GROUP_IMAGE, IMAGE_UPLOAD, true, &body, wait)? {
+        if chunk.offset == 0 {
+            self.total = chunk.total;
+        }
+        let end = u64::from(chunk.offset) + chunk.data.len() as u64;
+        let inner = chunk.offset > 0 && self.total.is_some_and(|total| end < u64::from(total));
+        let sending = if inner { Sending::Again } else { Sending::Once };
+        let value = match self.ask(GROUP_IMAGE, IMAGE_UPLOAD, true, &body, sending, wait)? {
             Answer::Accepted(value) => value,
             Answer::Refused(words) => return Ok(Answer::Refused(words)),
             Answer::Silent => return Ok(Answer::Silent),
@@ -213,8 +217,12 @@ impl UpdatePath for SmpPath {
         offset.map(Answer::Accepted).ok_or_else(|| ChannelError::new(ErrorKind::Protocol, "read the SMP upload offset"))
     }
 
-    fn max_chunk(&self) -> usize {
-        CHUNK
+    fn intake(&self) -> Intake {
+        Intake::Pieces(CHUNK)
+    }
+
+    fn longest(&self, _: usize) -> Duration {
+        PIECE
     }
 
     fn mark(&mut self, hash: Option<&[u8]>, confirm: bool, wait: &Wait) -> Result<Answer<Vec<ImageState>>, ChannelError> {
@@ -244,7 +252,7 @@ impl UpdatePath for SmpPath {
             }
             Ok(())
         });
-        Ok(match self.ask(request.group, request.id, request.write, &body, wait)? {
+        Ok(match self.ask(request.group, request.id, request.write, &body, Sending::Once, wait)? {
             Answer::Accepted(Value::Map(entries)) => {
                 let texts = entries.into_iter().filter_map(|(key, value)| {
                     let text = match value {
@@ -264,10 +272,16 @@ impl UpdatePath for SmpPath {
         })
     }
 
+    fn remarks(&mut self) -> Vec<(Moment, String)> {
+        self.link.remarks()
+    }
+
     fn describe(&self) -> String {
-        format!("SMP over {}", self.line.describe())
+        format!("SMP over {}", self.link.describe())
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod udp_tests;

@@ -1,7 +1,8 @@
 //! The client against scripted devices, honest and hostile.
 
 use super::*;
-use proofbench_channel::Cancel;
+use frame::Decoder;
+use proofbench_channel::{Cancel, ConsoleRead};
 use rstest::rstest;
 
 type Respond = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
@@ -149,7 +150,7 @@ fn a_device_that_babbles_without_end_is_left_at_the_deadline() {
 fn what_was_on_the_line_before_the_question_is_no_answer_to_it() {
     let mut path = Script::path(|r| reply(r, &RC_3));
     // The answer to a question that nobody waits for any more, with the sequence number of the next.
-    path.line.write(&frame::encode(&[0x0a, 0, 0, 1, 0, 1, 1, 1, 0xa0]).unwrap(), &wait()).unwrap();
+    path.link.send(&[0x0a, 0, 0, 1, 0, 1, 1, 1, 0xa0], Sending::Once, &wait()).unwrap();
     assert_eq!(path.smp(&SmpRequest { group: 64, id: 0, write: false, body: SmpReply::new() }, &wait()).unwrap(), Answer::Refused("rc 3".to_owned()));
 }
 

@@ -5,7 +5,7 @@ use crate::check::Capability;
 use crate::sink::digest;
 use crate::text::hex;
 use crate::trouble::Trouble;
-use proofbench_channel::{Answer, Wait};
+use proofbench_channel::{Answer, ErrorKind, Wait};
 use proofbench_model::bind::Region;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,19 +43,22 @@ impl Bench {
         }
         if self.has(Capability::UpdatePath) {
             let wait = self.wait(super::ADAPTER);
-            let text = match self.update()?.state(&wait)? {
-                Answer::Accepted(images) => {
+            let text = match self.update()?.state(&wait) {
+                // A path that lists nothing says as little as no path.
+                Err(e) if e.kind == ErrorKind::Unsupported => None,
+                Err(e) => return Err(e.into()),
+                Ok(Answer::Accepted(images)) => {
                     let parts = images.iter().map(|i| {
                         let flags = [(i.active, "active"), (i.confirmed, "confirmed"), (i.pending, "pending"), (i.permanent, "permanent")];
                         let flags: Vec<&str> = flags.iter().filter_map(|(on, name)| on.then_some(*name)).collect();
                         format!("slot {} {} {} {}", i.slot, i.version, hex(&i.hash), flags.join(" "))
                     });
-                    parts.collect::<Vec<_>>().join("; ")
+                    Some(parts.collect::<Vec<_>>().join("; "))
                 }
-                Answer::Refused(why) => format!("refused: {why}"),
-                Answer::Silent => return Err(Trouble::Unreachable("no answer on the update path".to_owned())),
+                Ok(Answer::Refused(why)) => Some(format!("refused: {why}")),
+                Ok(Answer::Silent) => return Err(Trouble::Unreachable("no answer on the update path".to_owned())),
             };
-            vector.insert("update".to_owned(), text);
+            vector.extend(text.map(|text| ("update".to_owned(), text)));
         }
         let stores: Vec<_> = [10, 21]
             .iter()
