@@ -5,8 +5,8 @@ use crate::text::{escape, hex};
 use crate::transcript::Transcript;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Intake, Led, Milliamps, Millivolts, Moment, Power, PowerAsk,
-    PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
+    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Intake, Led, Milliamps, Millivolts, Moment, Power,
+    PowerAsk, PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
 };
 use proofbench_rig::Channels;
 use std::cell::{Cell, RefCell};

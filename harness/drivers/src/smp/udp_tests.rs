@@ -52,7 +52,9 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        self.thread.take().map(|t| t.join().unwrap());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
