@@ -8,6 +8,7 @@
 //!   late call leaves the switch as the command left it: read the state.
 
 pub mod command;
+pub mod snmp;
 
 use crate::TimeBase;
 use proofbench_channel::{ChannelError, ErrorKind, PowerAsk, PowerSeen, Wait};
@@ -30,29 +31,43 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(4);
 /// How often it is asked meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
+/// What a switch says when it is asked whether it has taken a command.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// It has come to rest.
+    Says(PowerSeen),
+    /// It is still at it.
+    Busy,
+}
+
+impl From<PowerSeen> for Report {
+    fn from(seen: PowerSeen) -> Self {
+        Self::Says(seen)
+    }
+}
+
 impl Supply {
     /// Asks `state` until it reads as was asked, is `Unknown` (nobody can say more) or `Tripped` (the command was taken, protection answered).
     /// `Refused` if it reports the contrary for 4 s, `Timeout` if the wait ends before.
-    pub(crate) fn taken(
+    pub(crate) fn taken<R: Into<Report>>(
         &self,
         ask: PowerAsk,
         wait: &Wait,
         doing: &str,
-        mut state: impl FnMut(&Wait) -> Result<PowerSeen, ChannelError>,
+        mut state: impl FnMut(&Wait) -> Result<R, ChannelError>,
     ) -> Result<(), ChannelError> {
         let patience = self.time.now() + TAKEN_WITHIN.mul_f64(self.time.speed());
         loop {
-            let seen = state(wait)?;
-            let contrary = match (ask, &seen) {
-                (PowerAsk::On, PowerSeen::Off) => "off",
-                (PowerAsk::Off, PowerSeen::On) => "on",
+            let why = match (ask, state(wait)?.into()) {
+                (PowerAsk::On, Report::Says(PowerSeen::Off)) => "it took the command and still reports off",
+                (PowerAsk::Off, Report::Says(PowerSeen::On)) => "it took the command and still reports on",
+                (_, Report::Busy) => "it took the command and is still busy with it",
                 _ => return Ok(()),
             };
-            let why = || format!("it took the command and still reports {contrary}");
             if self.time.now() >= patience {
-                return Err(ChannelError::caused(ErrorKind::Refused, doing, why()));
+                return Err(ChannelError::caused(ErrorKind::Refused, doing, why));
             }
-            let slice = self.time.slice(wait, doing).map_err(|e| ChannelError::caused(e.kind, doing, why()))?;
+            let slice = self.time.slice(wait, doing).map_err(|e| ChannelError::caused(e.kind, doing, why))?;
             std::thread::sleep(slice.min(ASK_AGAIN));
         }
     }
