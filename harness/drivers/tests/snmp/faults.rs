@@ -95,6 +95,8 @@ fn a_state_that_is_no_number_is_not_guessed_at() {
     assert!(whole(&error).contains("not a number"), "{}", whole(&error));
 }
 
+type Answer = fn(&[u8]) -> Vec<u8>;
+
 /// An agent that answers each datagram with what `answer` makes of it.
 fn liar(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Agent {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -112,7 +114,7 @@ fn liar(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Agent {
 
 #[test]
 fn datagrams_that_are_no_answers_end_in_an_error() {
-    let answers: [fn(&[u8]) -> Vec<u8>; 6] = [
+    let answers: [Answer; 6] = [
         |_| Vec::new(),
         |_| b"\x30\x84\xff\xff\xff\xffgarbage".to_vec(),
         |asked| asked[..asked.len() / 2].to_vec(),
