@@ -5,8 +5,8 @@
 mod fixture;
 mod process;
 
-use crate::serial::SerialSetup;
-use crate::{Channels, RealClock, TimeBase, file, serial, smp};
+use crate::line::{self, LineAddress, LineSettings, LineSetup};
+use crate::{Channels, RealClock, TimeBase, file, smp};
 use fixture::{BoardFixture, BoardReset};
 use process::{BoardPower, Process};
 use proofbench_channel::{ChannelError, ErrorKind, Fixture, Power, Reset};
@@ -100,10 +100,10 @@ impl Board {
 
     /// Every channel of the board with the drivers that `rigs/board.toml` names, but for the debug port, which the worker serves.
     pub fn channels(&self) -> Result<Channels, ChannelError> {
-        let port = |name: &str, baud| SerialSetup { port: self.dir.join(name), baud, time: self.time };
+        let port = |name: &str, baud| LineSetup::new(LineAddress::Path(self.dir.join(name)), LineSettings::baud(baud), self.time);
         let board = self.clone();
         let mut all = Channels::new(Box::new(RealClock(self.time)));
-        all.console = Some(serial::open(&port("console", 115_200))?);
+        all.console = Some(line::open(&port("console", 115_200))?);
         all.power = Some(self.power()?);
         all.reset = Some(self.reset()?);
         all.fixture = Some(self.fixture()?);

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, image, setup};
 use proofbench_channel::{Answer, Chunk, ConsoleRead, ErrorKind, Led, Millivolts, PowerAsk, PowerSeen, UpdatePath};
 use proofbench_drivers::boardproc::{Board, BoardSetup};
-use proofbench_drivers::serial::{self, SerialSetup};
+use proofbench_drivers::line::{self, LineAddress, LineSettings, LineSetup};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -47,12 +47,12 @@ fn writing_to_a_port_that_stays_away_is_disconnected_at_the_deadline() {
 #[test]
 fn a_port_in_use_is_refused_and_free_again_once_it_was_dropped() {
     let bench = Bench::running();
-    let port = SerialSetup { port: bench.board.dir().join("console"), baud: 115_200, time: bench.board.time() };
-    let error = serial::open(&port).err().expect("refused");
+    let port = LineSetup::new(LineAddress::Path(bench.board.dir().join("console")), LineSettings::default(), bench.board.time());
+    let error = line::open(&port).err().expect("refused");
     assert_eq!(error.kind, ErrorKind::Refused);
     let Bench { board, mut rig } = bench;
     rig.console = None;
-    assert!(serial::open(&port).is_ok(), "free again");
+    assert!(line::open(&port).is_ok(), "free again");
     drop(board);
 }
 

@@ -25,7 +25,7 @@ mod lines;
 mod link;
 
 use crate::TimeBase;
-use crate::serial::{self, SerialSetup};
+use crate::line::{self, LineSetup};
 use body::Value;
 use datagrams::Datagrams;
 use lines::Lines;
@@ -49,9 +49,9 @@ const IMAGE_STATE: u8 = 0;
 const IMAGE_UPLOAD: u8 = 1;
 const IMAGE_ERASE: u8 = 5;
 
-/// SMP over the framing of the serial transport, on this port.
-pub fn open_serial(setup: &SerialSetup) -> Result<Box<dyn UpdatePath>, ChannelError> {
-    Ok(Box::new(SmpPath::new(serial::open(setup)?)))
+/// SMP over the framing of the serial transport, on this line.
+pub fn open_serial(setup: &LineSetup) -> Result<Box<dyn UpdatePath>, ChannelError> {
+    Ok(Box::new(SmpPath::new(line::open(setup)?)))
 }
 
 /// Where a device listens for SMP datagrams.

@@ -3,7 +3,7 @@
 use super::{Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, Console};
-use proofbench_drivers::serial::{self, SerialSetup};
+use proofbench_drivers::line::{self, LineAddress, LineSettings, LineSetup};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -67,7 +67,7 @@ impl ConsoleDriver {
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn Console>>, ChannelError> {
         match self {
             Self::Emulator => Ok(None),
-            Self::Serial(port) => serial::open(&port.setup(place)).map(Some),
+            Self::Serial(port) => line::open(&port.setup(place)).map(Some),
         }
     }
 }
@@ -83,7 +83,7 @@ impl Port {
         if self.path.contains("{board}") { Wiring::Board } else { Wiring::Real }
     }
 
-    pub(crate) fn setup(&self, place: &Place<'_>) -> SerialSetup {
-        SerialSetup { port: place.path(&self.path), baud: self.baud, time: place.time }
+    pub(crate) fn setup(&self, place: &Place<'_>) -> LineSetup {
+        LineSetup::new(LineAddress::Path(place.path(&self.path)), LineSettings::baud(self.baud), place.time)
     }
 }
