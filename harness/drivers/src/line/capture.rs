@@ -234,8 +234,8 @@ impl Capture {
     pub fn lost(&self, never_back: bool) {
         self.change(|s| {
             s.attached = false;
-            let untold = matches!(s.queue.back(), Some(Queued::Gone));
-            if !untold && !(never_back && s.told_gone) {
+            let told = matches!(s.queue.back(), Some(Queued::Gone)) || (never_back && s.told_gone);
+            if !told {
                 s.queue.push_back(Queued::Gone);
                 s.told_gone = true;
             }
