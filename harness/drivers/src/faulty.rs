@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 pub use lines::{DeadConsole, GarbledConsole};
-pub use parts::{DeafUpdate, LyingStorage, SilentProbe, StaleStorage, StuckPower};
+pub use parts::{BackFed, DeafUpdate, LyingStorage, SilentProbe, StaleStorage, StuckPower};
 
 /// A bench fault that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub const ALL: &[BenchFault] = &[
     BenchFault { name: "dead-console", what: "the console never carries a byte" },
     BenchFault { name: "garbled-console", what: "bytes of the console arrive corrupted" },
     BenchFault { name: "stuck-power", what: "the power switch stays on and reports what it was asked" },
+    BenchFault { name: "back-feed", what: "the board is fed through another cable: the switch opens, the rail only sags, the device runs on" },
     BenchFault { name: "silent-probe", what: "the debug probe's wires reach nothing" },
     BenchFault { name: "lying-flash-reader", what: "the flash reader returns an empty medium" },
     BenchFault { name: "stale-flash-reader", what: "the flash reader returns what it read the first time" },
@@ -39,6 +40,7 @@ pub fn apply(mut channels: Channels, faults: &[String], seed: u64) -> Result<Cha
             "dead-console" => channels.console = channels.console.map(|c| Box::new(DeadConsole::new(c)) as _),
             "garbled-console" => channels.console = channels.console.map(|c| Box::new(GarbledConsole::new(c, seed)) as _),
             "stuck-power" => channels.power = channels.power.map(|p| Box::new(StuckPower::new(p)) as _),
+            "back-feed" => channels.power = channels.power.map(|p| Box::new(BackFed::new(p)) as _),
             "silent-probe" => channels.debug = channels.debug.map(|d| Box::new(SilentProbe::new(d)) as _),
             "lying-flash-reader" => channels.storage = channels.storage.map(|s| Box::new(LyingStorage::new(s)) as _),
             "stale-flash-reader" => channels.storage = channels.storage.map(|s| Box::new(StaleStorage::new(s)) as _),

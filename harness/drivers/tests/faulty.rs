@@ -102,6 +102,28 @@ fn a_stuck_switch_reports_off_while_the_device_runs_on() {
     assert_eq!(read.unwrap_err().kind, ErrorKind::Refused, "its flash is still in use");
 }
 
+#[test]
+fn a_back_fed_board_runs_on_and_its_rail_only_sags() {
+    let mut rig = bench(&["back-feed"]);
+    switch(&mut rig, PowerAsk::On);
+    hear(&mut rig, 500);
+    let rail = |rig: &mut Channels| {
+        let wait = within(rig, 100);
+        rig.power.as_mut().expect("power").rail(&wait).unwrap()
+    };
+    assert_eq!(rail(&mut rig), Some(Millivolts(3_300)));
+    switch(&mut rig, PowerAsk::Off);
+    sleep(&mut rig, 100);
+    let wait = within(&rig, 100);
+    assert_eq!(rig.power.as_mut().expect("power").state(&wait).unwrap(), PowerSeen::Off);
+    assert_eq!(rail(&mut rig), Some(Millivolts(2_200)), "neither up nor down");
+    rig.console.as_mut().expect("console").write(b"\r", &Wait::until(rig.clock.now(), &Cancel::new())).unwrap();
+    assert!(!hear(&mut rig, 500).is_empty(), "it still answers");
+    switch(&mut rig, PowerAsk::On);
+    assert!(!String::from_utf8_lossy(&hear(&mut rig, 500)).contains("ROM th1"), "and does not start again");
+    assert_eq!(rail(&mut rig), Some(Millivolts(3_300)));
+}
+
 fn within_now(clock: &dyn proofbench_channel::Clock) -> Wait {
     Wait::until(clock.now() + Duration::from_secs(1), &Cancel::new())
 }

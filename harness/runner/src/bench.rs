@@ -11,7 +11,7 @@ mod observe;
 mod storage;
 
 pub use act::{Did, LoginResult};
-pub use boot::Boot;
+pub use boot::{Boot, OffWitness};
 pub use console::Found;
 pub use control::{Memo, ReferenceFactory, ReferenceRig};
 pub use storage::{StateVector, state_changes};
@@ -117,6 +117,10 @@ pub struct Bench {
     /// Boot count at which the present session began; none if nobody is logged in.
     session: Option<u64>,
     last_boot: Option<Boot>,
+    /// What showed that power went when the supply was last switched off.
+    off: Option<OffWitness>,
+    /// The console's port vanished, and nothing has come from it since.
+    port_gone: bool,
     budget_end: Moment,
     clipped: Cell<bool>,
     /// Preamble and postamble finish although somebody asked to stop.
@@ -155,6 +159,8 @@ impl Bench {
             credential,
             session: None,
             last_boot: None,
+            off: None,
+            port_gone: false,
             budget_end: Moment(u64::MAX),
             clipped: Cell::new(false),
             shielded: false,

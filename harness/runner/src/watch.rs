@@ -47,6 +47,10 @@ pub struct BootSeen {
     pub cause: String,
     /// The device's word on its RAM canary.
     pub ram: Option<String>,
+    /// Reset cause of the first boot since the last stimulus, which is the one that the stimulus brought about.
+    pub first_cause: String,
+    /// The device's word on its RAM canary in that boot.
+    pub first_ram: Option<String>,
     /// When the last boot line came.
     pub booted_at: Option<Moment>,
     /// When the ready line came.
@@ -122,13 +126,20 @@ impl Watch {
         if self.seen.booted_at.is_some() && self.seen.log.len() < LOG_LINES {
             self.seen.log.push(escape(line));
         }
+        let first = self.seen.boots == 1;
         if hits.matched(CAUSE) {
             self.seen.cause = value_of(&self.cause, line).unwrap_or_default();
+            if first {
+                self.seen.first_cause.clone_from(&self.seen.cause);
+            }
         }
         if let Some(ram) = &self.ram
             && hits.matched(RAM)
         {
             self.seen.ram = value_of(ram, line);
+            if first {
+                self.seen.first_ram.clone_from(&self.seen.ram);
+            }
         }
         if hits.matched(READY) {
             self.seen.ready_at = Some(at);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{bench_on, ready, rig, sticky};
+use common::{bench_on, ready, rig};
 use proofbench_model::Reason;
 use proofbench_model::bind::{Action, Credential, Pattern};
 use proofbench_model::journal::Event;
@@ -65,20 +65,6 @@ fn a_ready_line_from_before_the_stimulus_does_not_count() {
     // No stimulus followed: there is nothing to be ready.
     assert_eq!(b.try_ready(SECOND).unwrap(), None);
     assert_eq!(b.boot_seen().boots, 0);
-}
-
-#[test]
-fn a_power_cut_is_witnessed_and_a_dead_switch_is_no_cut() {
-    let mut rig = rig(&[], &[]);
-    let stuck = sticky(&mut rig);
-    let (mut b, _) = bench_on(rig);
-    b.power_on().unwrap();
-    let first = b.wait_ready(3 * SECOND).unwrap();
-    let second = b.power_cycle().unwrap();
-    assert_ne!(first.id, second.id);
-    stuck.set(true);
-    let e = b.power_cycle().unwrap_err();
-    assert_eq!(e.reason(), Reason::NoOpportunity, "{e}");
 }
 
 #[test]

@@ -272,14 +272,14 @@ impl Campaign<'_, '_> {
 fn judge(bench: &mut Bench, plan: &Plan, from: &Content, facts: Facts, before: Option<&str>) -> Result<(Seen, Vec<Finding>, bool), Trouble> {
     let Some(boot) = start(bench, from)? else {
         let log = bench.boot_seen().log.last().cloned().unwrap_or_default();
-        let booted = bench.boot_seen().boots > 0;
+        let cut = bench.cut_was_seen();
         bench.power_off()?;
         // Dead is a finding only if the device stays dead over one more long absence of power; that it was without power shows in its boot line.
         let revived = start(bench, from)?.is_some();
         bench.power_off()?;
         let again = if revived { "; it came up at the second try" } else { "" };
         let detail = format!("the device does not come up within its declared recovery time, last line `{log}`{again}");
-        return Ok((Seen::new(), vec![Finding { oracle: "L1", detail }], booted));
+        return Ok((Seen::new(), vec![Finding { oracle: "L1", detail }], cut));
     };
     let mut findings = Vec::new();
     let witnessed = match bench.witness(before, &boot) {

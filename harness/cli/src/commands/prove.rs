@@ -94,7 +94,7 @@ fn cells(checks: &[&'static Check]) -> Vec<Cell> {
 fn concerns(fault: &str, check: &Check) -> bool {
     let channel = match fault {
         "dead-console" | "garbled-console" => Capability::Console,
-        "stuck-power" => Capability::Power,
+        "stuck-power" | "back-feed" => Capability::Power,
         "silent-probe" => Capability::DebugPort,
         "lying-flash-reader" | "stale-flash-reader" => Capability::Storage,
         "deaf-update" => Capability::UpdatePath,

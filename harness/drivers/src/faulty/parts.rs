@@ -55,6 +55,57 @@ impl Power for StuckPower {
     }
 }
 
+/// What a 3.3 V rail sags to when protection diodes of signal pins feed it: enough for most parts to run on.
+const FED: Millivolts = Millivolts(2_200);
+
+/// A board that is fed through its probe or UART as well: the first `On` passes, after that the switch works and the device does not notice. The meter,
+/// where there is one, sees the rail sag.
+pub struct BackFed {
+    inner: Box<dyn Power>,
+    runs: bool,
+    asked: PowerAsk,
+}
+
+impl BackFed {
+    /// Feeds the board behind this switch from elsewhere.
+    pub fn new(inner: Box<dyn Power>) -> Self {
+        Self { inner, runs: false, asked: PowerAsk::Off }
+    }
+}
+
+impl Power for BackFed {
+    fn set(&mut self, ask: PowerAsk, wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait)?;
+        if !self.runs {
+            self.inner.set(ask, wait)?;
+            self.runs = ask == PowerAsk::On;
+        }
+        self.asked = ask;
+        Ok(())
+    }
+
+    fn state(&mut self, _: &Wait) -> Result<PowerSeen, ChannelError> {
+        Ok(if self.asked == PowerAsk::On { PowerSeen::On } else { PowerSeen::Off })
+    }
+
+    fn rail(&mut self, wait: &Wait) -> Result<Option<Millivolts>, ChannelError> {
+        let rail = self.inner.rail(wait)?;
+        Ok(rail.map(|mv| if self.runs && self.asked == PowerAsk::Off { mv.min(FED) } else { mv }))
+    }
+
+    fn off_min(&self) -> Duration {
+        self.inner.off_min()
+    }
+
+    fn dip(&mut self, to: Millivolts, hold: Duration, wait: &Wait) -> Result<(), ChannelError> {
+        self.inner.dip(to.max(FED), hold, wait)
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
 /// A probe whose wires reach nothing: every survey finds the lines pulled up, a pulse on nRST moves nothing.
 pub struct SilentProbe {
     inner: Box<dyn DebugPort>,

@@ -2,6 +2,7 @@
 
 use super::{ADAPTER, Bench};
 use crate::check::Capability;
+use crate::text::escape;
 use crate::trouble::Trouble;
 use crate::watch::BootSeen;
 use proofbench_channel::{Answer, ErrorKind, Millivolts, Moment, PowerAsk};
@@ -14,6 +15,21 @@ const RAIL_OFF: Millivolts = Millivolts(500);
 const PULSE: Duration = Duration::from_millis(20);
 /// How long a device that should have been cut is listened to for a sign that it was not.
 const LISTEN: Duration = Duration::from_millis(500);
+/// As [`LISTEN`], at every switching off on a bench without a meter: longer than a shell takes for a prompt, over a network too.
+const LISTEN_OFF: Duration = Duration::from_millis(250);
+/// How long a line to a device that should be off may take to be sent: its port may have gone with its power.
+const KNOCK: Duration = Duration::from_millis(20);
+
+/// What showed, while the supply was off, that the device's power had gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffWitness {
+    /// The rail, metered after the minimum off time.
+    Rail(Millivolts),
+    /// The console's port went away with the device.
+    PortGone,
+    /// Nothing: no meter, and a console that was as silent before. Such an off is no power cut until the next boot says that it was one.
+    Nothing,
+}
 
 /// A boot that ended ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +46,10 @@ pub struct Boot {
     pub took: Duration,
     /// Boot lines since the stimulus: more than one means that the device restarted by itself.
     pub boots: u32,
+    /// Reset cause of the first of them, which is the one that the stimulus brought about.
+    pub first_cause: String,
+    /// Whether RAM was lost at the first of them, as far as the device tells.
+    pub first_ram_lost: Option<bool>,
 }
 
 impl Bench {
@@ -45,22 +65,80 @@ impl Bench {
         self.switch(PowerAsk::On)
     }
 
-    /// Switches the supply off, keeps it off for the rig's minimum, and looks at the rail where it is metered. A rail that stays up is a rig fault.
+    /// Switches the supply off, keeps it off for the rig's minimum, and looks for what shows that power went: the rail where it is metered, the console.
+    /// A rail that stays up, and a device that still talks, are rig faults. An off that nothing shows is no error; see [`Bench::off_witness`].
     pub fn power_off(&mut self) -> Result<(), Trouble> {
         self.checkpoint()?;
         self.session = None;
+        self.off = None;
         self.switch(PowerAsk::Off)?;
         let off_min = self.power()?.off_min();
         self.sleep(off_min)?;
         let wait = self.wait(ADAPTER);
-        if let Some(mv) = self.power()?.rail(&wait)?
+        let rail = self.power()?.rail(&wait)?;
+        if let Some(mv) = rail
             && mv > RAIL_OFF
         {
             return Err(Trouble::RigFault(format!("the supply was switched off {off_min:?} ago and the rail is still at {} mV", mv.0)));
         }
-        self.drain_now()?;
+        let heard = self.heard_while_off(rail.is_some())?;
+        if let Some(said) = heard {
+            let said = escape(said.get(..said.len().min(80)).unwrap_or_default());
+            return Err(Trouble::RigFault(format!(
+                "the supply was switched off {off_min:?} ago and the device still talks (`{said}`): the switch does nothing, or the board is fed otherwise"
+            )));
+        }
         self.watch.mark();
+        let witness = match rail {
+            Some(mv) => OffWitness::Rail(mv),
+            None if self.port_gone => OffWitness::PortGone,
+            None => OffWitness::Nothing,
+        };
+        if witness == OffWitness::Nothing && !self.core.quiet.get() {
+            self.note("off not witnessed: the rail is not metered, and the console shows no difference; the next boot has to tell");
+        }
+        self.off = Some(witness);
         Ok(())
+    }
+
+    /// What showed that power went when the supply was last switched off; none before that.
+    pub fn off_witness(&self) -> Option<OffWitness> {
+        self.off
+    }
+
+    /// What a device says that should be off: either it goes on talking, or, where no meter vouches for the off, it answers an empty line, and again.
+    /// What was on its way when the supply went does not count.
+    pub(crate) fn heard_while_off(&mut self, metered: bool) -> Result<Option<Vec<u8>>, Trouble> {
+        if self.tapped.console.is_none() {
+            return Ok(None);
+        }
+        let (_, ended) = self.drain_until_quiet()?;
+        if !ended {
+            let last = self.hear(self.now() + LISTEN_OFF)?;
+            return Ok((!last.is_empty()).then_some(last));
+        }
+        if metered {
+            return Ok(None);
+        }
+        let mut answer = Vec::new();
+        for _ in 0..2 {
+            if self.port_gone {
+                return Ok(None);
+            }
+            let wait = self.wait(KNOCK);
+            match self.console()?.write(b"\r", &wait) {
+                Err(e) if e.kind == ErrorKind::Cancelled => return Err(e.into()),
+                Err(_) => return Ok(None),
+                Ok(()) => {}
+            }
+            answer = self.hear(self.now() + LISTEN_OFF)?;
+            // An adapter that echoes is no device: a line comes back from it as it was sent.
+            if answer.is_empty() || answer == b"\r" {
+                return Ok(None);
+            }
+            self.drain()?;
+        }
+        Ok(Some(answer))
     }
 
     fn switch(&mut self, ask: PowerAsk) -> Result<(), Trouble> {
@@ -132,12 +210,19 @@ impl Bench {
         let n = self.lines.whole.iter().take_while(|l| l.at <= ready).count();
         self.lines.consume(n);
         let seen = std::mem::take(&mut self.watch.seen);
-        let ram_lost = match (&self.bind().ram, &seen.ram) {
-            (Some(bind), Some(word)) => Some(*word == bind.lost),
-            _ => None,
-        };
+        let lost = |word: &Option<String>| Some(*word.as_ref()? == self.bind().ram.as_ref()?.lost);
+        let (ram_lost, first_ram_lost) = (lost(&seen.ram), lost(&seen.first_ram));
         self.core.stimulus.set(None);
-        let boot = Boot { id: seen.id, cause: seen.cause, ram_lost, log: seen.log, took: ready.since(begun), boots: seen.boots };
+        let boot = Boot {
+            id: seen.id,
+            cause: seen.cause,
+            ram_lost,
+            log: seen.log,
+            took: ready.since(begun),
+            boots: seen.boots,
+            first_cause: seen.first_cause,
+            first_ram_lost,
+        };
         self.last_boot = Some(boot.clone());
         boot
     }
@@ -165,7 +250,8 @@ impl Bench {
         Ok(boot)
     }
 
-    /// The witnesses of a power cut: an id that is new, the declared cause, RAM lost. Each absence is [`Trouble::NoOpportunity`].
+    /// The witnesses of a power cut: an id that is new, the declared cause, RAM lost. Each absence is [`Trouble::NoOpportunity`]. So is a boot that tells
+    /// nothing of its cause after an off that nothing showed.
     pub fn witness(&self, before: Option<&str>, boot: &Boot) -> Result<(), Trouble> {
         let unseen = |why: String| Err(Trouble::NoOpportunity(format!("power cut not witnessed: {why}")));
         if boot.id.is_empty() {
@@ -174,27 +260,43 @@ impl Bench {
         if before == Some(boot.id.as_str()) {
             return unseen(format!("boot id {} is the one from before", boot.id));
         }
-        let declared = &self.bind().causes.power_on;
-        if boot.boots <= 1 && boot.cause != *declared {
-            return unseen(format!("the device calls the cause `{}`, not `{declared}`", boot.cause));
+        match self.power_was_gone(&boot.first_cause, boot.first_ram_lost) {
+            None => Ok(()),
+            Some(why) => unseen(why),
         }
-        if boot.boots <= 1 && boot.ram_lost == Some(false) {
-            return unseen("the device says that its RAM was kept".to_owned());
+    }
+
+    /// Why the first boot after the supply came back does not show that power was gone; none if it does.
+    fn power_was_gone(&self, cause: &str, ram_lost: Option<bool>) -> Option<String> {
+        let causes = &self.bind().causes;
+        if cause != causes.power_on {
+            return Some(format!("the device calls the cause `{cause}`, not `{}`", causes.power_on));
         }
-        Ok(())
+        if ram_lost == Some(false) {
+            return Some("the device says that its RAM was kept".to_owned());
+        }
+        let others = [&causes.pin, &causes.watchdog, &causes.software, &causes.brown_out];
+        let tells = ram_lost.is_some() || others.into_iter().flatten().any(|c| *c != causes.power_on);
+        match self.off {
+            Some(OffWitness::Nothing) if !tells => {
+                Some("nothing showed the off, and the device's word for the cause is the same for every restart".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the boots seen since the supply came back show that power was gone, although the device did not become ready.
+    pub fn cut_was_seen(&self) -> bool {
+        let seen = &self.watch.seen;
+        let lost = seen.first_ram.as_ref().zip(self.bind().ram.as_ref()).map(|(word, bind)| *word == bind.lost);
+        seen.boots > 0 && self.power_was_gone(&seen.first_cause, lost).is_none()
     }
 
     /// Whether the device says anything to an empty line.
     fn still_answers(&mut self) -> Result<bool, Trouble> {
         self.drain()?;
         self.send_line("")?;
-        let end = self.now() + LISTEN;
-        while self.now() < end {
-            if self.fill(end)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(!self.hear(self.now() + LISTEN)?.is_empty())
     }
 
     /// Restarts the device by its own means: the act `reboot` of the dossier, else the update path's restart.

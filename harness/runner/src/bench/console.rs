@@ -16,6 +16,8 @@ pub(super) const SETTLE: Duration = Duration::from_millis(20);
 const DRAIN_SILENCE: Duration = Duration::from_millis(5);
 /// A console that never stops talking is not drained any longer than this.
 const DRAIN_MOST: Duration = Duration::from_millis(500);
+/// Bytes of one stretch of talk that are kept.
+const HEARD_MOST: usize = 4096;
 /// How long to wait before a vanished port is looked at again.
 const GONE: Duration = Duration::from_millis(20);
 
@@ -131,12 +133,16 @@ impl Bench {
         };
         let pause = match read {
             ConsoleRead::Bytes(at) => {
+                self.port_gone = false;
                 let watch = &mut self.watch;
                 self.lines.push(&self.scratch, at, &mut |line, at| watch.look(line, at));
                 return Ok(true);
             }
             ConsoleRead::Silence => until,
-            ConsoleRead::Gone => until.min(self.now() + GONE),
+            ConsoleRead::Gone => {
+                self.port_gone = true;
+                until.min(self.now() + GONE)
+            }
         };
         if self.now() < pause {
             self.core.clock.borrow_mut().sleep_until(&Wait::until(pause, &self.stop.hard))?;
@@ -146,12 +152,34 @@ impl Bench {
 
     /// Forgets what is there, so that answers are younger than the stimulus that follows. Gives back what was forgotten.
     pub fn drain(&mut self) -> Result<Vec<u8>, Trouble> {
+        Ok(self.drain_until_quiet()?.0)
+    }
+
+    /// [`Bench::drain`], and whether the console came to rest.
+    pub(super) fn drain_until_quiet(&mut self) -> Result<(Vec<u8>, bool), Trouble> {
         let most = self.now() + DRAIN_MOST;
         let mut all = self.lines.clear();
-        while self.fill(self.now() + DRAIN_SILENCE)? && self.now() < most {
+        let mut talks = true;
+        while talks && self.now() < most {
+            talks = self.fill(self.now() + DRAIN_SILENCE)?;
             all.append(&mut self.lines.clear());
         }
-        all.append(&mut self.lines.clear());
+        Ok((all, !talks))
+    }
+
+    /// The raw bytes of one stretch of talk: from the first that comes before `until` to the first pause, at most [`HEARD_MOST`] of them. The watch
+    /// sees them as well. Empty if none came.
+    pub(crate) fn hear(&mut self, until: Moment) -> Result<Vec<u8>, Trouble> {
+        let mut all = Vec::new();
+        while self.now() < until && all.is_empty() {
+            if self.fill(until.min(self.now() + SLICE))? {
+                all.extend_from_slice(&self.scratch);
+            }
+        }
+        while !all.is_empty() && all.len() < HEARD_MOST && self.fill(self.now() + SETTLE)? {
+            all.extend_from_slice(&self.scratch);
+        }
+        all.truncate(HEARD_MOST);
         Ok(all)
     }
 
