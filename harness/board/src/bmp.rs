@@ -4,57 +4,15 @@
 //! and hex digits, `#`. The version query is answered "not known", which makes hosts move SWDIO and TMS themselves, bit by bit: the emulated port is
 //! then tested at the wire. Each change of direction inserts one undriven clock, as the real probe does; hosts count on it.
 //!
-//! The server knows nothing of the board's loop: it asks [`Access`] for the pins, once for all requests that have arrived together.
+//! A probe keeps its pins when the program that used it ends: nRST stays as it was left.
 
+use crate::probes::Conversation;
 use proofbench_emulator::debug::Pins;
-use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
 
 /// Longest request that is kept; a longer one is dropped whole. The longest genuine one has 20 bytes.
 const REQUEST_MAX: usize = 64;
 /// Most bits that one request may clock.
 const BITS_MAX: u64 = 64;
-
-/// A way to the pins from the server's thread.
-pub trait Access {
-    /// Calls `use_pins` once with the pins, while the board stands still. False: the board is gone, and nothing was called.
-    fn with_pins(&mut self, use_pins: &mut dyn FnMut(&mut dyn Pins)) -> bool;
-}
-
-/// Serves one host after another until the board is gone or the listener fails.
-pub fn serve(listener: &TcpListener, access: &mut dyn Access) -> io::Result<()> {
-    loop {
-        let (stream, _) = listener.accept()?;
-        match serve_one(stream, access) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
-            // A host that went away without a word is everyday life.
-            Err(_) => {}
-        }
-    }
-}
-
-/// Serves one host until it hangs up (true) or the board is gone (false).
-pub fn serve_one(mut stream: TcpStream, access: &mut dyn Access) -> io::Result<bool> {
-    // Every request waits for its answer: Nagle's delay would make a survey last minutes.
-    stream.set_nodelay(true)?;
-    let mut session = Session::default();
-    let mut received = [0u8; 4096];
-    loop {
-        let n = stream.read(&mut received)?;
-        if n == 0 {
-            return Ok(true);
-        }
-        let mut answers = String::new();
-        if !access.with_pins(&mut |pins| session.feed(&received[..n], pins, &mut answers)) {
-            return Ok(false);
-        }
-        if !answers.is_empty() {
-            stream.write_all(answers.as_bytes())?;
-        }
-    }
-}
 
 /// One host's conversation: bytes in, answers out.
 #[derive(Debug, Default)]
@@ -65,30 +23,31 @@ pub struct Session {
     released: bool,
 }
 
-impl Session {
-    /// Takes received bytes, carries out every request that is complete, and appends the answers.
-    pub fn feed(&mut self, bytes: &[u8], pins: &mut dyn Pins, answers: &mut String) {
+impl Conversation for Session {
+    fn feed(&mut self, bytes: &[u8], pins: &mut dyn Pins, answers: &mut Vec<u8>) -> bool {
         for &b in bytes {
             match (b, &mut self.request) {
                 (b'!', _) => self.request = Some(Vec::new()),
                 (b'#', Some(_)) => {
                     let request = self.request.take().unwrap_or_default();
-                    self.carry_out(&request, pins, answers);
+                    answers.extend(self.carry_out(&request, pins).into_bytes());
                 }
                 (_, Some(r)) if r.len() < REQUEST_MAX => r.push(b),
                 (_, request) => *request = None,
             }
         }
+        true
     }
+}
 
-    fn carry_out(&mut self, request: &[u8], pins: &mut dyn Pins, answers: &mut String) {
-        // Writing to a string cannot fail.
-        let _ = match std::str::from_utf8(request).ok().and_then(|text| self.run(text, pins)) {
-            Some(Answer::Number(n)) => write!(answers, "&K{n:x}#"),
-            Some(Answer::Text(t)) => write!(answers, "&K{t}#"),
-            Some(Answer::NotKnown) => write!(answers, "&N0#"),
-            None => write!(answers, "&P0#"),
-        };
+impl Session {
+    fn carry_out(&mut self, request: &[u8], pins: &mut dyn Pins) -> String {
+        match std::str::from_utf8(request).ok().and_then(|text| self.run(text, pins)) {
+            Some(Answer::Number(n)) => format!("&K{n:x}#"),
+            Some(Answer::Text(t)) => format!("&K{t}#"),
+            Some(Answer::NotKnown) => "&N0#".to_owned(),
+            None => "&P0#".to_owned(),
+        }
     }
 
     /// `None` is a request whose parameters make no sense.
@@ -200,9 +159,9 @@ mod tests {
     }
 
     fn say(session: &mut Session, board: &mut BareBoard, text: &str) -> String {
-        let mut answers = String::new();
+        let mut answers = Vec::new();
         session.feed(text.as_bytes(), board, &mut answers);
-        answers
+        String::from_utf8(answers).unwrap()
     }
 
     #[test]

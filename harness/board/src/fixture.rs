@@ -1,10 +1,10 @@
-//! The fixture's socket: a finger on the button, an eye on the indicator, a hand on the reset line and on the supply's knob. One JSON object
-//! a line in each direction.
+//! The fixture's socket: a finger on the button, an eye on the indicator, a hand on the reset line and on the supply. One JSON object a line in each
+//! direction. The supervisor of a switched board speaks it too, over its own connection.
 
-use proofbench_emulator::World;
+use crate::device::Device;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::time::Duration;
 
 /// Longest request line.
 const LINE_MOST: usize = 4096;
@@ -23,6 +23,14 @@ enum Request {
     Dip { to_mv: u32, hold_ms: u64 },
     /// Measures the rail.
     Rail,
+    /// Switches the supply.
+    Supply { on: bool },
+    /// Sets how long the rail takes to the brown-out level once it is let go, in bench time.
+    Discharge { ms: u64 },
+    /// Feeds the rail past the supply.
+    BackFeed { mv: u32 },
+    /// Counts the BREAKs that firmware has taken from the console.
+    Breaks,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -33,43 +41,52 @@ struct Response {
     led: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rail_mv: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaks: Option<u32>,
 }
 
 /// Carries out one request.
-fn carry_out(line: &[u8], world: &mut World) -> Response {
+fn carry_out(line: &[u8], device: &mut Device) -> Response {
     let request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(e) => return Response { error: Some(e.to_string()), ..Response::default() },
     };
     let mut response = Response::default();
+    let world = &mut device.world;
     match request {
         Request::Button { name, pressed } if name == "reset" => world.set_button(pressed),
         Request::Button { name, .. } => response.error = Some(format!("there is no button `{name}`, only `reset`")),
         Request::Led => response.led = Some(world.led()),
-        Request::Nrst { asserted } => world.set_nrst(asserted),
+        Request::Nrst { asserted } => device.set_nrst_fixture(asserted),
         Request::Dip { to_mv, hold_ms } => world.dip(to_mv, hold_ms),
         Request::Rail => response.rail_mv = Some(world.rail_mv()),
+        Request::Supply { on } => world.set_power(on),
+        Request::Discharge { ms } => {
+            let span = device.scaled(Duration::from_millis(ms));
+            device.world.set_discharge(span);
+        }
+        Request::BackFeed { mv } => world.set_back_feed(mv),
+        Request::Breaks => response.breaks = Some(device.breaks()),
     }
     response
 }
 
 /// One client.
-pub struct Client {
+#[derive(Debug)]
+pub struct Client<S> {
     /// Its connection, non-blocking.
-    pub stream: TcpStream,
+    pub stream: S,
     line: Vec<u8>,
 }
 
-impl Client {
-    /// Takes a connection over.
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, line: Vec::new() })
+impl<S: Read + Write> Client<S> {
+    /// Takes a non-blocking connection over.
+    pub fn new(stream: S) -> Self {
+        Self { stream, line: Vec::new() }
     }
 
     /// Carries out what has arrived. False: the client has gone, or talks nonsense without end.
-    pub fn serve(&mut self, world: &mut World) -> bool {
+    pub fn serve(&mut self, device: &mut Device) -> bool {
         let mut arrived = [0; 1024];
         let n = match self.stream.read(&mut arrived) {
             Ok(0) => return false,
@@ -84,7 +101,7 @@ impl Client {
                 }
                 continue;
             }
-            let response = carry_out(&self.line, world);
+            let response = carry_out(&self.line, device);
             self.line.clear();
             let Ok(mut text) = serde_json::to_vec(&response) else { return false };
             text.push(b'\n');

@@ -1,11 +1,24 @@
-//! The emulated thermostat as a process on real wires: the device of the emulator, run against real time, with its console and update port on
-//! pseudo terminals, its debug port behind a probe on TCP, its flash in a file. Killing the process is the power cut.
+//! The emulated thermostat as a process on real wires: the device of the emulator, run against real time, with its console on a pseudo terminal and over
+//! TCP, its update port on another terminal and over UDP, its debug port behind three kinds of probe, its flash in a file. Killing the process is the
+//! power cut; a supervisor can do that, and is then the power switch ([`supervisor`]).
 //!
 //! One thread and one poll loop ([`run::Board`]): the world is used by nobody else. What a wire carries reaches the world at the moment it
 //! is read; what the world has done by now goes out in the order flash, then ports, so that nobody is told of a write that a kill undoes.
 
+pub mod bitbang;
 pub mod bmp;
+pub mod comport;
+pub mod conn;
+pub mod console;
+pub mod device;
+pub mod doors;
 pub mod fixture;
 pub mod flashfile;
+pub mod probes;
 pub mod pty;
+pub mod pyocd;
 pub mod run;
+pub mod smp;
+pub mod supervisor;
+pub mod swd;
+pub mod switch;

@@ -1,15 +1,21 @@
-//! `proofbench-board`: one emulated thermostat on real wires. Starting it is power on, killing it is power off.
+//! `proofbench-board`: one emulated thermostat on real wires. Starting it is power on, killing it is power off; with `--switched` it stays, and has a
+//! power switch of its own.
 
 use clap::Parser;
-use proofbench_board::run::{Bench, Board, Ready};
+use proofbench_board::doors::Doors;
+use proofbench_board::run::{Bench, Board, Parent, Ready};
+use proofbench_board::supervisor::{Supervisor, Switched};
 use proofbench_emulator::{Defects, Setup};
 use std::error::Error;
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// Runs one emulated thermostat on real wires: terminals DIR/console and DIR/update, flash in DIR/flash.bin, a debug probe (Black Magic Probe
-/// protocol) and a fixture on TCP. Prints one line of JSON when it is ready and runs until it is killed.
+/// Runs one emulated thermostat on real wires: terminals DIR/console and DIR/update, flash in DIR/flash.bin; on 127.0.0.1 the console over RFC 2217 and raw
+/// TCP, debug probes (Black Magic Probe, OpenOCD's remote_bitbang, pyOCD's remote probe), SMP over UDP and a fixture. Prints one line of JSON with the
+/// ports when it is ready, writes it to DIR/board.json, and runs until it is killed.
 #[derive(Debug, Parser)]
 #[command(name = "proofbench-board", version)]
 struct Args {
@@ -40,6 +46,18 @@ struct Args {
     /// Ends when standard input ends, so that no board outlives its bench.
     #[arg(long)]
     parent_pipe: bool,
+    /// Stays while the device's power comes and goes: off at first, switched by lines (`on`, `off`, `state`, `rail`, ...) on the TCP port `switch`.
+    #[arg(long, conflicts_with_all = ["provision", "supervised"])]
+    switched: bool,
+    /// Of a switched board: power on at first.
+    #[arg(long, requires = "switched")]
+    on: bool,
+    /// Of a switched board: milliseconds from switching off to the brown-out level; the device runs on until then.
+    #[arg(long, requires = "switched", default_value_t = 0, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=600_000))]
+    slow_rail: u64,
+    /// The device's process of a switched board: standard input is the supervisor's socket.
+    #[arg(long, hide = true)]
+    supervised: bool,
     /// Holds the button from the start.
     #[arg(long)]
     button: bool,
@@ -71,17 +89,51 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         Board::provision(&args.dir, &setup)?;
         return Ok(());
     }
-    let bench = Bench {
-        dir: args.dir.clone(),
-        speed: args.speed,
-        debug_port: args.debug_port,
-        parent_pipe: args.parent_pipe,
-        button: args.button,
-        nrst: args.nrst,
-    };
-    let (board, ready) = Board::new(&bench, &setup)?;
+    if args.switched {
+        return supervise(args, &setup);
+    }
+    let bench = Bench { dir: args.dir.clone(), speed: args.speed, button: args.button, nrst: args.nrst };
+    if args.supervised {
+        let mut link = UnixStream::from(rustix::io::dup(rustix::stdio::stdin())?);
+        let doors = Doors::take_over(&link)?;
+        let (board, _) = Board::new(&bench, &setup, doors, Parent::Supervisor(link.try_clone()?))?;
+        link.write_all(b"{}\n")?;
+        link.set_nonblocking(true)?;
+        return Ok(board.run()?);
+    }
+    let parent = if args.parent_pipe { Parent::Pipe } else { Parent::Nobody };
+    let (board, ready) = Board::new(&bench, &setup, Doors::bind(args.debug_port)?, parent)?;
     announce(&args.dir, &ready)?;
     Ok(board.run()?)
+}
+
+fn supervise(args: &Args, setup: &Setup) -> Result<(), Box<dyn Error>> {
+    // A setup that is wrong is told now, and not at the first power-on.
+    Board::provision(&args.dir, setup)?;
+    let mut arguments = Vec::new();
+    let mut say = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    say("--dir", args.dir.display().to_string());
+    say("--unit", args.unit.to_string());
+    say("--seed", args.seed.to_string());
+    say("--speed", args.speed.to_string());
+    say("--image", args.image.display().to_string());
+    for defect in &args.defect {
+        say("--defect", defect.clone());
+    }
+    arguments.extend([("--button", args.button), ("--nrst", args.nrst)].into_iter().filter(|(_, held)| *held).map(|(name, _)| name.to_owned()));
+    let switched = Switched {
+        dir: args.dir.clone(),
+        arguments,
+        debug_port: args.debug_port,
+        parent_pipe: args.parent_pipe,
+        slow_rail: Duration::from_millis(args.slow_rail),
+    };
+    let (mut supervisor, ready) = Supervisor::new(switched)?;
+    if args.on {
+        supervisor.switch_on()?;
+    }
+    announce(&args.dir, &ready)?;
+    Ok(supervisor.run()?)
 }
 
 /// One line for who started us, and the same in a file for everybody else.

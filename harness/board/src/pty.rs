@@ -1,5 +1,6 @@
 //! A serial port of the device as a pseudo terminal with a stable name.
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
@@ -7,7 +8,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub struct Pty {
     /// Keeps the terminal alive, and raw, while nobody has it open.
     _slave: OwnedFd,
     node: PathBuf,
+    link: PathBuf,
     backlog: VecDeque<u8>,
 }
 
@@ -42,7 +44,15 @@ impl Pty {
         let _ = std::fs::remove_file(&fresh);
         symlink(&node, &fresh)?;
         std::fs::rename(&fresh, link)?;
-        Ok(Self { master, _slave: slave, node, backlog: VecDeque::new() })
+        Ok(Self { master, _slave: slave, node, link: link.to_path_buf(), backlog: VecDeque::new() })
+    }
+
+    /// Takes the name away again, if it is still this terminal's. A terminal's number is given to the next who asks, and nobody may follow an old name
+    /// there.
+    pub fn unlink(&self) {
+        if std::fs::read_link(&self.link).is_ok_and(|at| at == self.node) {
+            let _ = std::fs::remove_file(&self.link);
+        }
     }
 
     /// The terminal's own name.
@@ -51,13 +61,9 @@ impl Pty {
     }
 
     /// What to poll.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.master.as_fd()
-    }
-
-    /// Whether bytes wait for a reader.
-    pub fn is_behind(&self) -> bool {
-        !self.backlog.is_empty()
+    pub fn poll_fd(&self) -> PollFd<'_> {
+        let flags = if self.backlog.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        PollFd::new(&self.master, flags)
     }
 
     /// Appends what the other side has sent, at most `into`'s worth.

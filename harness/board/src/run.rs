@@ -1,13 +1,19 @@
 //! The poll loop: real time in, wires in, flash and wires out.
 
+use crate::console::Console;
+use crate::device::Device;
+use crate::doors::{Doors, Numbers};
 use crate::fixture::Client;
 use crate::flashfile::FlashFile;
-use crate::{bmp, pty::Pty};
+use crate::probes::Server;
+use crate::pty::Pty;
+use crate::{bitbang, bmp, pyocd, smp};
 use proofbench_emulator::{Setup, Uart, World};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,16 +29,18 @@ const CLIENTS_MOST: usize = 8;
 /// What the board says of itself when it is ready: one line on standard output, and `board.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
-    /// Process.
+    /// Process: the device's own, or its supervisor's.
     pub pid: u32,
-    /// TCP port of the debug probe on 127.0.0.1.
-    pub debug: u16,
-    /// TCP port of the fixture on 127.0.0.1.
-    pub fixture: u16,
-    /// The console's terminal.
+    /// The console's terminal; of a switched board the link to it, which comes and goes with the power.
     pub console: PathBuf,
-    /// The update port's terminal.
+    /// The update port's terminal, likewise.
     pub update: PathBuf,
+    /// The other ports.
+    #[serde(flatten)]
+    pub ports: Numbers,
+    /// TCP port of the power switch, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch: Option<u16>,
 }
 
 /// How the board stands on its bench.
@@ -42,27 +50,36 @@ pub struct Bench {
     pub dir: PathBuf,
     /// Device seconds a real second.
     pub speed: f64,
-    /// TCP port of the probe; 0 picks one.
-    pub debug_port: u16,
-    /// Whether the end of standard input ends the board: the bench that started it is gone.
-    pub parent_pipe: bool,
     /// Whether the button is held from the start.
     pub button: bool,
     /// Whether the reset line is held from the start.
     pub nrst: bool,
 }
 
+/// Who ends the board when he ends himself.
+#[derive(Debug)]
+pub enum Parent {
+    /// Nobody.
+    Nobody,
+    /// Whoever holds the other end of standard input.
+    Pipe,
+    /// The supervisor, who also works the supply over this connection.
+    Supervisor(UnixStream),
+}
+
 /// The device and its wires.
 pub struct Board {
-    world: World,
+    device: Device,
     flash: FlashFile,
-    ports: [(Uart, Pty); 2],
-    debug: TcpListener,
-    host: Option<(TcpStream, bmp::Session)>,
-    fixture: TcpListener,
-    clients: Vec<Client>,
-    parent_pipe: bool,
-    speed: f64,
+    console: Console,
+    update: Pty,
+    doors: Doors,
+    bmp: Server<bmp::Session>,
+    bitbang: Server<bitbang::Session>,
+    pyocd: Server<pyocd::Session>,
+    clients: Vec<Client<TcpStream>>,
+    parent: Parent,
+    supervisor: Option<Client<UnixStream>>,
     ran: bool,
 }
 
@@ -73,7 +90,7 @@ impl Board {
     }
 
     /// Wires the board; power comes with [`Board::run`]. Each start has its own chance, drawn from the seed and the number of starts.
-    pub fn new(bench: &Bench, setup: &Setup) -> io::Result<(Self, Ready)> {
+    pub fn new(bench: &Bench, setup: &Setup, doors: Doors, parent: Parent) -> io::Result<(Self, Ready)> {
         let flash = Self::provision(&bench.dir, setup)?;
         let starts = count_start(&bench.dir.join("starts"))?;
         let mut setup = setup.clone();
@@ -82,30 +99,52 @@ impl Board {
         world.set_flash(flash.image());
         world.keep_flash_ops(true);
         world.set_button(bench.button);
-        world.set_nrst(bench.nrst);
-        let ports = [(Uart::Console, Pty::new(&bench.dir.join("console"))?), (Uart::Update, Pty::new(&bench.dir.join("update"))?)];
-        let debug = TcpListener::bind((Ipv4Addr::LOCALHOST, bench.debug_port))?;
-        debug.set_nonblocking(true)?;
-        let fixture = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        fixture.set_nonblocking(true)?;
+        let mut device = Device::new(world, bench.speed);
+        device.set_nrst_fixture(bench.nrst);
+        let console = Console::new(Pty::new(&bench.dir.join("console"))?);
+        let update = Pty::new(&bench.dir.join("update"))?;
         let ready = Ready {
             pid: std::process::id(),
-            debug: debug.local_addr()?.port(),
-            fixture: fixture.local_addr()?.port(),
-            console: ports[0].1.node().to_path_buf(),
-            update: ports[1].1.node().to_path_buf(),
+            console: console.pty.node().to_path_buf(),
+            update: update.node().to_path_buf(),
+            ports: doors.numbers()?,
+            switch: None,
         };
-        let (clients, parent_pipe, speed) = (Vec::new(), bench.parent_pipe, bench.speed);
-        Ok((Self { world, flash, ports, debug, host: None, fixture, clients, parent_pipe, speed, ran: false }, ready))
+        let (parent, supervisor) = match parent {
+            Parent::Supervisor(link) => (Parent::Nobody, Some(Client::new(link))),
+            other => (other, None),
+        };
+        let board = Self {
+            device,
+            flash,
+            console,
+            update,
+            doors,
+            bmp: Server::default(),
+            bitbang: Server::default(),
+            pyocd: Server::default(),
+            clients: Vec::new(),
+            parent,
+            supervisor,
+            ran: false,
+        };
+        Ok((board, ready))
     }
 
-    /// Power on, until the process is killed or its bench is gone.
+    /// Power on, until the process is killed or its bench is gone; then the terminals' names are taken away.
     pub fn run(mut self) -> io::Result<()> {
-        self.world.set_power(true);
+        let ended = self.go_on();
+        self.console.pty.unlink();
+        self.update.unlink();
+        ended
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
+        self.device.world.set_power(true);
         let start = Instant::now();
         let mut last_busy = start;
         loop {
-            let now = Duration::try_from_secs_f64(start.elapsed().as_secs_f64() * self.speed).unwrap_or(Duration::MAX);
+            let now = self.device.scaled(start.elapsed());
             if self.advance(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))? {
                 last_busy = Instant::now();
             }
@@ -122,8 +161,8 @@ impl Board {
     fn advance(&mut self, until: u64) -> io::Result<bool> {
         let mut busy = false;
         loop {
-            let next = until.min(self.world.now().saturating_add(SLICE_NS));
-            self.world.advance(next);
+            let next = until.min(self.device.world.now().saturating_add(SLICE_NS));
+            self.device.world.advance(next);
             busy |= self.deliver()?;
             if next >= until {
                 return Ok(busy);
@@ -133,26 +172,29 @@ impl Board {
 
     /// Brings flash file and ports to the device's present. Says whether the device did anything.
     fn deliver(&mut self) -> io::Result<bool> {
-        let now = self.world.now();
-        let ops = self.world.take_flash_ops();
+        let now = self.device.world.now();
+        let ops = self.device.world.take_flash_ops();
         let mut busy = !ops.is_empty();
         self.flash.begin(ops);
         busy |= self.flash.follow(now)?;
         self.settle_if_stopped()?;
-        for (uart, pty) in &mut self.ports {
-            while let Some((_, bytes)) = self.world.take(*uart) {
-                pty.send(&bytes)?;
-                busy = true;
-            }
+        while let Some((_, bytes)) = self.device.world.take(Uart::Console) {
+            self.console.say(&bytes)?;
+            busy = true;
         }
+        while let Some((_, bytes)) = self.device.world.take(Uart::Update) {
+            self.update.send(&bytes)?;
+            busy = true;
+        }
+        busy |= smp::deliver(&self.doors.smp_udp, &mut self.device.world);
         Ok(busy)
     }
 
     /// A reset or a dip may have cut an operation short; the world knows how it ended.
     fn settle_if_stopped(&mut self) -> io::Result<()> {
-        let runs = self.world.is_running();
+        let runs = self.device.world.is_running();
         if self.ran && !runs {
-            self.flash.settle(self.world.flash())?;
+            self.flash.settle(self.device.world.flash())?;
         }
         self.ran = runs;
         Ok(())
@@ -161,92 +203,97 @@ impl Board {
     /// Waits for the wires, at most one tick, and hands over what they carry.
     fn listen(&mut self, tick: Duration) -> io::Result<Heard> {
         let ready = self.poll(tick)?;
-        let mut heard = Heard::Nothing;
-        if ready.parent && std::io::stdin().read(&mut [0; 64]).map_or(true, |n| n == 0) {
-            return Ok(Heard::End);
-        }
-        let mut arrived = [0; 4096];
-        for (uart, pty) in &mut self.ports {
-            pty.flush()?;
-            let n = pty.read(&mut arrived)?;
-            if n > 0 {
-                self.world.write(*uart, &arrived[..n]);
-                heard = Heard::Something;
+        let device = &mut self.device;
+        let mut heard = false;
+        if ready[PARENT] {
+            if self.supervisor.as_mut().is_some_and(|s| !s.serve(device)) {
+                return Ok(Heard::End);
             }
-        }
-        if self.serve_debug(&mut arrived) {
-            heard = Heard::Something;
-        }
-        while let Ok((stream, _)) = self.fixture.accept() {
-            if self.clients.len() < CLIENTS_MOST {
-                self.clients.push(Client::new(stream)?);
+            if matches!(self.parent, Parent::Pipe) && io::stdin().read(&mut [0; 64]).map_or(true, |n| n == 0) {
+                return Ok(Heard::End);
             }
+            heard = true;
         }
-        if ready.clients {
-            let world = &mut self.world;
-            self.clients.retain_mut(|client| client.serve(world));
-            heard = Heard::Something;
+        if ready[CONSOLE] {
+            heard |= self.console.serve(device)?;
+        }
+        if ready[UPDATE] {
+            let mut arrived = [0; 4096];
+            self.update.flush()?;
+            let n = self.update.read(&mut arrived)?;
+            device.world.write(Uart::Update, &arrived[..n]);
+            heard |= n > 0;
+        }
+        if ready[PROBES] {
+            heard |= self.bmp.serve(&mut device.world);
+            heard |= self.bitbang.serve(&mut device.world);
+            heard |= self.pyocd.serve(&mut device.world);
+        }
+        if ready[FIXTURE] {
+            self.clients.retain_mut(|client| client.serve(device));
+            heard = true;
+        }
+        if ready[DOORS] {
+            heard |= smp::serve(&self.doors.smp_udp, &mut device.world);
+            self.console.accept(&self.doors.raw, &self.doors.rfc2217);
+            self.bmp.accept(&self.doors.debug, &mut device.world);
+            self.bitbang.accept(&self.doors.bitbang, &mut device.world);
+            self.pyocd.accept(&self.doors.pyocd, &mut device.world);
+            if let Ok((stream, _)) = self.doors.fixture.accept()
+                && self.clients.len() < CLIENTS_MOST
+            {
+                stream.set_nonblocking(true)?;
+                stream.set_nodelay(true)?;
+                self.clients.push(Client::new(stream));
+            }
         }
         self.settle_if_stopped()?;
-        Ok(heard)
+        Ok(if heard { Heard::Something } else { Heard::Nothing })
     }
 
-    /// One host at a time has the probe. A new one takes over from one that has left without a word.
-    fn serve_debug(&mut self, arrived: &mut [u8]) -> bool {
-        while let Ok((stream, _)) = self.debug.accept() {
-            if stream.set_nonblocking(true).is_ok() && stream.set_nodelay(true).is_ok() {
-                self.host = Some((stream, bmp::Session::default()));
-            }
-        }
-        let Some((stream, session)) = &mut self.host else { return false };
-        match stream.read(arrived) {
-            Ok(0) => self.host = None,
-            Ok(n) => {
-                let mut answers = String::new();
-                session.feed(&arrived[..n], &mut self.world, &mut answers);
-                if stream.write_all(answers.as_bytes()).is_err() {
-                    self.host = None;
-                }
-                return true;
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => self.host = None,
-        }
-        false
-    }
-
-    fn poll(&self, tick: Duration) -> io::Result<Readiness> {
+    /// Which groups of wires want something.
+    fn poll(&self, tick: Duration) -> io::Result<[bool; GROUPS]> {
         let stdin = rustix::stdio::stdin();
-        let mut fds = Vec::with_capacity(6 + self.clients.len());
-        for (_, pty) in &self.ports {
-            let flags = if pty.is_behind() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-            fds.push(PollFd::from_borrowed_fd(pty.fd(), flags));
+        let mut fds = Vec::with_capacity(32);
+        let mut ends = [0; GROUPS];
+        match (&self.parent, &self.supervisor) {
+            (Parent::Pipe, _) => fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN)),
+            (_, Some(supervisor)) => fds.push(PollFd::new(&supervisor.stream, PollFlags::IN)),
+            _ => {}
         }
-        fds.push(PollFd::new(&self.debug, PollFlags::IN));
-        fds.push(PollFd::new(&self.fixture, PollFlags::IN));
-        if let Some((stream, _)) = &self.host {
-            fds.push(PollFd::new(stream, PollFlags::IN));
-        }
-        let clients = fds.len();
+        ends[PARENT] = fds.len();
+        self.console.poll_fds(&mut fds);
+        ends[CONSOLE] = fds.len();
+        fds.push(self.update.poll_fd());
+        ends[UPDATE] = fds.len();
+        fds.extend([self.bmp.poll_fd(), self.bitbang.poll_fd(), self.pyocd.poll_fd()].into_iter().flatten());
+        ends[PROBES] = fds.len();
         fds.extend(self.clients.iter().map(|c| PollFd::new(&c.stream, PollFlags::IN)));
-        let parent = fds.len();
-        if self.parent_pipe {
-            fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
-        }
+        ends[FIXTURE] = fds.len();
+        fds.extend(self.doors.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        ends[DOORS] = fds.len();
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(tick.subsec_nanos()) };
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
-        let ready = |range: &[PollFd<'_>]| range.iter().any(|f| !f.revents().is_empty());
-        Ok(Readiness { clients: ready(&fds[clients..parent]), parent: ready(&fds[parent..]) })
+        let mut from = 0;
+        Ok(ends.map(|end| {
+            let ready = fds[from..end].iter().any(|fd| !fd.revents().is_empty());
+            from = end;
+            ready
+        }))
     }
 }
 
-struct Readiness {
-    clients: bool,
-    parent: bool,
-}
+/// Groups of wires, in the order of the poll.
+const PARENT: usize = 0;
+const CONSOLE: usize = 1;
+const UPDATE: usize = 2;
+const PROBES: usize = 3;
+const FIXTURE: usize = 4;
+const DOORS: usize = 5;
+const GROUPS: usize = 6;
 
 #[derive(PartialEq)]
 enum Heard {

@@ -1,4 +1,4 @@
-//! The application: login and shell on the console, SMP on the update port, the button, and the stores behind them.
+//! The application: login and shell on the console, SMP on the update port and in datagrams, the button, and the stores behind them.
 //!
 //! Faults that it must survive: a stop at any operation, torn and unstable flash, any content of its stores, any bytes on either port. Everything it
 //! acknowledges is in flash for good. Where a comment says `defect`, `control` or `twin`, the branch is one of [`crate::defects::ALL`]; the code
@@ -19,7 +19,7 @@ mod upload;
 
 use crate::defects::Defect;
 use crate::firmware::{App, BootInfo};
-use crate::hw::{Cause, Hw, Otp, Stop, Uart};
+use crate::hw::{Cause, Datagram, Hw, Otp, Stop, Uart};
 use crate::layout::{COUNTERS, SETTINGS, USER_DATA};
 
 /// The thermostat's firmware in its event loop.
@@ -64,6 +64,9 @@ impl App for Thermostat {
             Uart::Console => self.on_console(hw, bytes),
             Uart::Update => self.on_update(hw, bytes),
         }
+    }
+    fn on_datagram(&mut self, hw: &mut Hw, datagram: &Datagram) -> Result<(), Stop> {
+        self.on_smp_datagram(hw, datagram)
     }
     fn on_button(&mut self, hw: &mut Hw, pressed: bool) -> Result<(), Stop> {
         self.button(hw, pressed);

@@ -1,7 +1,7 @@
 //! What the loader hands to an application, and what an application is to the world.
 
 use crate::boot::{SlotState, Version};
-use crate::hw::{Cause, Hw, Stop, Uart};
+use crate::hw::{Cause, Datagram, Hw, Stop, Uart};
 
 /// What the loader tells the application that it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub trait App {
     fn on_input(&mut self, hw: &mut Hw, uart: Uart, bytes: &[u8]) -> Result<(), Stop>;
     /// A BREAK came in.
     fn on_break(&mut self, _hw: &mut Hw, _uart: Uart) -> Result<(), Stop> {
+        Ok(())
+    }
+    /// A datagram came in.
+    fn on_datagram(&mut self, _hw: &mut Hw, _datagram: &Datagram) -> Result<(), Stop> {
         Ok(())
     }
     /// The button went down (`true`) or up.

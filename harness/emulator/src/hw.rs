@@ -130,6 +130,15 @@ pub struct NoInit {
     pub words: [u32; 4],
 }
 
+/// A datagram on the device's network: one SMP message, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// The bench's name for the other end; an answer carries the name of the request.
+    pub peer: u64,
+    /// What it says.
+    pub bytes: Vec<u8>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) start: u64,
@@ -164,6 +173,11 @@ pub(crate) struct State {
     pub(crate) taken: [u64; 2],
     pub(crate) polled: [u64; 2],
     pub(crate) uart_open: [u64; 2],
+    /// BREAKs that firmware took, a UART each.
+    pub(crate) breaks: [u32; 2],
+    /// When firmware brought the network up; never while it boots.
+    pub(crate) net_up: u64,
+    pub(crate) net_taken: u64,
     pub(crate) button_polled: u64,
     pub(crate) button_taken: usize,
     pub(crate) secured: bool,
@@ -178,6 +192,8 @@ pub(crate) struct Lines {
     pub(crate) keep_timed: bool,
     pub(crate) recorded: Option<Vec<(u64, Op)>>,
     pub(crate) rx: [Timeline<(u64, Input)>; 2],
+    pub(crate) net_rx: Timeline<(u64, Datagram)>,
+    pub(crate) net_tx: Timeline<(u64, Datagram)>,
     /// Times at which the button changed, with its new level.
     pub(crate) button: Vec<(u64, bool)>,
 }
@@ -385,6 +401,7 @@ impl Hw {
             }
             self.state.taken[u] = number + 1;
             if *at >= self.state.uart_open[u] {
+                self.state.breaks[u] += u32::from(*input == Input::Break);
                 return Some(input.clone());
             }
         }
@@ -393,6 +410,32 @@ impl Hw {
     /// Starts to listen: what came in before is lost, as on a UART that was not set up yet.
     pub fn open_uart(&mut self, uart: Uart) {
         self.state.uart_open[uart as usize] = self.state.now;
+    }
+    /// Brings the network up: what came in before is lost.
+    pub fn open_net(&mut self) {
+        self.state.net_up = self.state.now;
+    }
+    /// The next datagram that arrived by now.
+    pub(crate) fn next_datagram(&mut self) -> Option<Datagram> {
+        let queue = &self.lines.net_rx;
+        for (number, (at, datagram)) in (queue.first_number()..).zip(queue.iter()) {
+            if number < self.state.net_taken {
+                continue;
+            }
+            if *at > self.state.now {
+                return None;
+            }
+            self.state.net_taken = number + 1;
+            if *at >= self.state.net_up {
+                return Some(datagram.clone());
+            }
+        }
+        None
+    }
+    /// Sends a datagram. It leaves at once; nobody is told whether it arrives.
+    pub fn send_datagram(&mut self, datagram: Datagram) {
+        let now = self.state.now;
+        self.lines.net_tx.push((now, datagram));
     }
     /// Level of the button now.
     pub fn button(&mut self) -> bool {

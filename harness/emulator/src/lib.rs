@@ -24,7 +24,7 @@ pub mod world;
 
 pub use defects::{Defect, Defects};
 pub use flash::{FlashImage, Medium, Op, TimedOp};
-pub use hw::{Cause, Uart};
+pub use hw::{Cause, Datagram, Uart};
 pub use world::{Setup, World};
 
 /// A finalizer with good avalanche (splitmix64).

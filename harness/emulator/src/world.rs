@@ -6,6 +6,7 @@
 
 mod crash;
 mod factory;
+mod net;
 mod ports;
 mod power;
 mod probe;
@@ -55,6 +56,7 @@ enum Event {
     Timer,
     Button,
     Input(Uart),
+    Datagram,
     Bite,
 }
 
@@ -70,6 +72,7 @@ pub struct World {
     ending: Option<Stop>,
     supply: Supply,
     supply_asked: bool,
+    back_feed_mv: u32,
     tripped: bool,
     powered: bool,
     ram_lost: bool,
@@ -109,6 +112,7 @@ impl World {
             ending: None,
             supply: Supply::off(),
             supply_asked: false,
+            back_feed_mv: 0,
             tripped: false,
             powered: false,
             ram_lost: true,
@@ -249,7 +253,8 @@ impl World {
                 let timer = self.app.as_ref().and_then(|a| a.next_timer()).map(|at| (at, Event::Timer));
                 let button = self.hw.lines.button.get(self.hw.state.button_taken).map(|(at, _)| (*at, Event::Button));
                 let inputs = Uart::ALL.map(|u| self.next_rx(u).map(|at| (at, Event::Input(u))));
-                let events = [timer, button, inputs[0], inputs[1]];
+                let datagram = self.next_datagram().map(|at| (at, Event::Datagram));
+                let events = [timer, button, inputs[0], inputs[1], datagram];
                 events.into_iter().flatten().map(|(at, e)| (at.max(idle), e)).min_by_key(|(at, _)| *at)
             }
         }
@@ -264,6 +269,7 @@ impl World {
             Event::Timer => self.begin(step::Kind::Timer),
             Event::Button => self.begin(step::Kind::Button),
             Event::Input(uart) => self.begin(step::Kind::Input(uart)),
+            Event::Datagram => self.begin(step::Kind::Datagram),
             Event::Bite => self.reset(Cause::Watchdog),
         }
     }
@@ -309,6 +315,7 @@ impl World {
         s.rng = crate::mix(seed ^ s.flash.image().digest() as u64);
         s.cause = self.cause;
         (s.now, s.fed, s.watchdog) = (self.now, self.now, false);
+        s.net_up = u64::MAX;
         (s.tx_free, s.uart_open, s.button_taken) = ([self.now; 2], [self.now; 2], self.hw.lines.button.len());
         self.boots = self.boots.wrapping_add(1);
         let secured = s.secured;
@@ -333,6 +340,9 @@ impl State {
             taken: [0; 2],
             polled: [0; 2],
             uart_open: [0; 2],
+            breaks: [0; 2],
+            net_up: u64::MAX,
+            net_taken: 0,
             button_polled: 0,
             button_taken: 0,
             secured: true,

@@ -1,22 +1,29 @@
 //! Debian's OpenOCD on the emulated debug port, over JTAG: a host that shares no code with ours. Not installed: the tests say so and pass.
 #![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
 
-mod bitbang;
-
-use proofbench_board::bmp::Access;
-use proofbench_emulator::debug::{BareBoard, LockRules, Pins, RAM};
+use proofbench_board::bitbang::Session;
+use proofbench_board::probes::Conversation;
+use proofbench_emulator::debug::{BareBoard, LockRules, RAM};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 const KNOWN: u32 = 0x4148_5431;
 
-struct Shared(Arc<Mutex<BareBoard>>);
-
-impl Access for Shared {
-    fn with_pins(&mut self, use_pins: &mut dyn FnMut(&mut dyn Pins)) -> bool {
-        use_pins(&mut *self.0.lock().unwrap());
-        true
+/// Serves one host until it hangs up.
+fn serve(mut stream: TcpStream, board: &Mutex<BareBoard>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut session = Session::default();
+    let mut received = [0u8; 4096];
+    loop {
+        let n = stream.read(&mut received)?;
+        let mut answers = Vec::new();
+        let goes_on = n > 0 && session.feed(&received[..n], &mut *board.lock().unwrap(), &mut answers);
+        stream.write_all(&answers)?;
+        if !goes_on {
+            return Ok(());
+        }
     }
 }
 
@@ -38,8 +45,8 @@ fn openocd(rules: LockRules, commands: &[&str]) -> (String, Arc<Mutex<BareBoard>
     let board = Arc::new(Mutex::new(board));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut shared = Shared(board.clone());
-    let server = std::thread::spawn(move || bitbang::serve_one(listener.accept().unwrap().0, &mut shared));
+    let shared = Arc::clone(&board);
+    let server = std::thread::spawn(move || serve(listener.accept().unwrap().0, &shared));
     let port_line = format!("remote_bitbang port {port}");
     let mut all: Vec<&str> = vec![
         "adapter driver remote_bitbang",

@@ -1,4 +1,4 @@
-//! The SMP server on the update port: groups os (0), image (1), and the product's own (64).
+//! The SMP server, on the update port and in datagrams (one message each, without the line's framing): groups os (0), image (1), and the product's own (64).
 
 pub mod frame;
 pub mod wire;
@@ -7,7 +7,7 @@ use super::Thermostat;
 use super::stores::Route;
 use super::update;
 use crate::defects::Defect;
-use crate::hw::{Cause, Hw, MS, Stop, Uart};
+use crate::hw::{Cause, Datagram, Hw, MS, Stop, Uart};
 use wire::{Body, EACCESS, EINVAL, ENOTSUP, Header, Refused, encode, refusal};
 
 /// Messages that a client may have under way.
@@ -28,20 +28,32 @@ impl Thermostat {
     pub(super) fn on_update(&mut self, hw: &mut Hw, bytes: &[u8]) -> Result<(), Stop> {
         for byte in bytes {
             if let Some(message) = self.receiver.push(*byte) {
-                self.on_message(hw, &message)?;
+                self.on_message(hw, &message, None)?;
             }
         }
         Ok(())
     }
 
-    fn on_message(&mut self, hw: &mut Hw, message: &[u8]) -> Result<(), Stop> {
+    /// A datagram is one message; one that is too long for the server's buffer is no message.
+    pub(super) fn on_smp_datagram(&mut self, hw: &mut Hw, datagram: &Datagram) -> Result<(), Stop> {
+        if datagram.bytes.len() > frame::MESSAGE_MAX {
+            return Ok(());
+        }
+        self.on_message(hw, &datagram.bytes, Some(datagram.peer))
+    }
+
+    /// Answers go where the message came from: to a peer on the network, or to the update port.
+    fn on_message(&mut self, hw: &mut Hw, message: &[u8], peer: Option<u64>) -> Result<(), Stop> {
         let Some((header, body)) = Header::parse(message) else { return Ok(()) };
         let reply = match Body::parse(body) {
             Ok(body) => self.on_request(hw, header, &body)?,
             Err(_) => Err(Refused::Common(EINVAL)),
         };
         let answer = header.answer(&reply.unwrap_or_else(|why| refusal(header, why)));
-        hw.print(Uart::Update, &frame::encode(&answer))?;
+        match peer {
+            Some(peer) => hw.send_datagram(Datagram { peer, bytes: answer }),
+            None => hw.print(Uart::Update, &frame::encode(&answer))?,
+        }
         if let Some(cause) = self.restart.take() {
             hw.drain(Uart::Update)?;
             hw.delay(RESET_DELAY_NS)?;

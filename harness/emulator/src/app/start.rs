@@ -36,6 +36,7 @@ pub(super) fn start(hw: &mut Hw, info: &BootInfo) -> Result<Thermostat, Stop> {
         // defect watchdog-opens-shell: so that the crash can be looked into.
         || hw.defect(Defect::WatchdogOpensShell) && info.cause == Cause::Watchdog;
     hw.feed();
+    hw.open_net();
     let (mut stores, resumed) = Stores::open(hw)?;
     let mut wiped = resumed;
     if hw.defect(Defect::ResetSaysDoneEarly) && std::mem::take(&mut hw.ram().words[0]) == WIPE_LATER && kept {

@@ -5,7 +5,7 @@ use super::status::{Found, Purpose, Status};
 use super::{Mark, Slot, SlotState, image, policy, swap};
 use crate::defects::Defect;
 use crate::firmware::{App, BootInfo, StartApp};
-use crate::hw::{Cause, Hw, Input, MS, Stop, Uart};
+use crate::hw::{Cause, Datagram, Hw, Input, MS, Stop, Uart};
 use crate::layout::LIFE_CYCLE;
 
 const CANARY: u32 = 0x7C41_A97E;
@@ -204,6 +204,9 @@ impl App for GoodBoot {
     }
     fn on_break(&mut self, hw: &mut Hw, uart: Uart) -> Result<(), Stop> {
         self.app.on_break(hw, uart)
+    }
+    fn on_datagram(&mut self, hw: &mut Hw, datagram: &Datagram) -> Result<(), Stop> {
+        self.app.on_datagram(hw, datagram)
     }
     fn on_button(&mut self, hw: &mut Hw, pressed: bool) -> Result<(), Stop> {
         self.app.on_button(hw, pressed)

@@ -17,6 +17,10 @@ impl World {
     pub fn send_break(&mut self, uart: Uart) {
         self.send(uart, Input::Break, 2);
     }
+    /// How many BREAKs firmware has taken from this UART since the world began. What it makes of them is its own business; this product ignores them.
+    pub fn breaks(&self, uart: Uart) -> u32 {
+        self.hw.state.breaks[uart as usize]
+    }
     fn send(&mut self, uart: Uart, input: Input, bytes: u64) {
         let u = uart as usize;
         let at = self.rx_free[u].max(self.now) + bytes * uart.byte_ns();
@@ -79,6 +83,7 @@ impl World {
             }
             self.hw.state.tx_free[u] = now;
         }
+        self.hw.lines.net_tx.drop_newest_while(|(at, _)| *at > now);
         self.hw.lines.leds.drop_newest_while(|(at, _)| *at > now);
         self.hw.lines.timed.drop_newest_while(|op| op.start_ns > now);
     }

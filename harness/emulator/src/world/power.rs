@@ -15,8 +15,23 @@ impl World {
         if on {
             self.tripped = false;
         }
-        self.supply.go(self.now, if on { NOMINAL_MV } else { 0 });
+        self.supply.go(self.now, if on { NOMINAL_MV } else { self.back_feed_mv });
         self.supply_changed();
+    }
+    /// How long the rail takes, once it is let go, to the brown-out level: 1.8 ms with the bleeder, seconds with large capacitors and without one.
+    /// To nothing it takes five and a half times as long. At most an hour.
+    pub fn set_discharge(&mut self, to_brown_out: std::time::Duration) {
+        self.supply.set_discharge(self.now, u64::try_from(to_brown_out.as_nanos()).unwrap_or(u64::MAX));
+        self.supply_changed();
+    }
+    /// Feeds the rail past the supply, as a probe's or an adapter's pins do: what stays of it when the supply is off. Above the brown-out level the
+    /// device runs on.
+    pub fn set_back_feed(&mut self, mv: u32) {
+        self.back_feed_mv = mv.min(NOMINAL_MV);
+        if !self.supply_is_on() {
+            self.supply.go(self.now, self.back_feed_mv);
+            self.supply_changed();
+        }
     }
     /// Whether the supply was switched on and has not tripped.
     pub fn supply_is_on(&self) -> bool {

@@ -11,6 +11,7 @@ pub(super) enum Kind {
     Timer,
     Button,
     Input(Uart),
+    Datagram,
 }
 
 /// Enough to run a step again.
@@ -19,6 +20,7 @@ pub(super) struct Step {
     state: State,
     app: Option<Box<dyn App>>,
     tx: [u64; 2],
+    net: u64,
     leds: u64,
     timed: u64,
     recorded: usize,
@@ -41,6 +43,7 @@ impl World {
             state: hw.state.clone(),
             app: self.app.as_ref().map(|a| a.boxed_clone()),
             tx: [lines.tx[0].mark(), lines.tx[1].mark()],
+            net: lines.net_tx.mark(),
             leds: lines.leds.mark(),
             timed: lines.timed.mark(),
             recorded: lines.recorded.as_ref().map_or(0, Vec::len),
@@ -88,6 +91,10 @@ impl World {
                 Some(Input::Break) => app.on_break(hw, uart),
                 None => Ok(()),
             },
+            Kind::Datagram => match hw.next_datagram() {
+                Some(datagram) => app.on_datagram(hw, &datagram),
+                None => Ok(()),
+            },
         }
     }
 
@@ -103,6 +110,7 @@ impl World {
         let lines = &mut self.hw.lines;
         lines.tx[0].rewind(step.tx[0]);
         lines.tx[1].rewind(step.tx[1]);
+        lines.net_tx.rewind(step.net);
         lines.leds.rewind(step.leds);
         lines.timed.rewind(step.timed);
         if let Some(recorded) = &mut lines.recorded {
@@ -136,6 +144,9 @@ impl World {
             while rx.front().is_some() && rx.first_number() < taken {
                 rx.pop();
             }
+        }
+        while hw.lines.net_rx.front().is_some() && hw.lines.net_rx.first_number() < hw.state.net_taken {
+            hw.lines.net_rx.pop();
         }
         let seen = hw.state.button_taken.min(hw.lines.button.len().saturating_sub(1));
         if seen > 16 {
