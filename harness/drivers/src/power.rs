@@ -8,7 +8,10 @@
 //!   late call leaves the switch as the command left it: read the state.
 
 pub mod command;
+pub mod gpio;
+pub mod scpi;
 pub mod snmp;
+pub mod usb_hub;
 
 use crate::TimeBase;
 use proofbench_channel::{ChannelError, ErrorKind, PowerAsk, PowerSeen, Wait};

@@ -4,6 +4,8 @@
 //! like a dead one.
 
 pub mod command;
+pub mod gpio;
+pub mod scpi;
 
 use crate::{RealClock, TimeBase};
 use proofbench_channel::{Cancel, ChannelError, Clock, Wait};

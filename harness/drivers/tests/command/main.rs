@@ -1,6 +1,8 @@
 //! Supplies, reset lines and flash readers worked by the user's programs: the behaviour suites, and programs that fail.
 #![allow(clippy::unwrap_used)] // the lint knows test functions, not their helpers
 
+#[path = "../common/mod.rs"]
+mod common;
 mod power;
 mod reset;
 mod storage;
