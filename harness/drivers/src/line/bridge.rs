@@ -3,6 +3,8 @@
 //! The protocol is crate `rfc2217`'s, without its allocating layer: half a kilobyte a connection whatever the server sends, input that stops while
 //! an answer to it waits to be sent. What it leaves to its user is bounded here: how long the negotiation may take, how much may arrive meanwhile, and
 //! how much of an answer a server may provoke.
+//!
+//! A server's confirmation is its word: ser2net 4.3.11 confirms every setting that it was asked for, also those that the port behind it does not take.
 
 use super::wire::{Failure, Levels};
 use super::{ControlLine, Flow, LineSettings, NetAddress, Parity, tcp};
@@ -22,7 +24,7 @@ const NEGOTIATION: Duration = Duration::from_secs(5);
 const EARLY_MOST: usize = 1024 * 1024;
 /// Most bytes that a server may make us answer on one connection. Honest ones cause less than a hundred.
 const ANSWERS_MOST: usize = 4096;
-/// Most characters of a server's farewell that an error repeats.
+/// Most bytes of a server's farewell that an error repeats.
 const WORDS_MOST: usize = 120;
 /// Bytes taken from the socket at a time.
 const PIECE: usize = 16 * 1024;
@@ -40,9 +42,11 @@ pub(super) struct Bridge {
     /// Bytes that the server made us answer.
     answers: usize,
     /// What the server said of its lines since they were asked for.
-    levels: Levels,
+    said: Levels,
     /// Whether the settings are agreed.
     agreed: bool,
+    /// How the server has broken the rules: the connection's end, once what came before is delivered.
+    bad: Option<io::Error>,
 }
 
 impl Bridge {
@@ -57,7 +61,7 @@ impl Bridge {
     fn on(stream: TcpStream, settings: &LineSettings) -> Bridge {
         let client = Client::new(port_settings(settings));
         let raw = vec![0; PIECE].into_boxed_slice();
-        Bridge { stream, client, raw, at: 0, end: 0, early: Vec::new(), answers: 0, levels: Levels::default(), agreed: false }
+        Bridge { stream, client, raw, at: 0, end: 0, early: Vec::new(), answers: 0, said: Levels::default(), agreed: false, bad: None }
     }
 
     /// Negotiates the settings, then the levels.
@@ -71,8 +75,8 @@ impl Bridge {
             })
             .await?;
             self.agreed = true;
-            for (line, level) in [(ControlLine::Dtr, levels.dtr), (ControlLine::Rts, levels.rts)] {
-                let Some(asserted) = level else { continue };
+            for line in ControlLine::ALL {
+                let Some(asserted) = levels.of(line) else { continue };
                 poll_fn(|cx| self.poll_flush(cx)).await.map_err(|e| Failure::new(ErrorKind::Disconnected, e))?;
                 self.set_line(line, asserted)?;
                 self.until(|b| b.level(line).map(|is| confirmed(line, asserted, is))).await?;
@@ -82,11 +86,10 @@ impl Bridge {
         if let Ok(done) = tokio::time::timeout(NEGOTIATION, all).await {
             return done;
         }
-        let silent_line = [(ControlLine::Dtr, levels.dtr, self.levels.dtr), (ControlLine::Rts, levels.rts, self.levels.rts)];
         Err(match self.client.readiness() {
             Err(why) => Failure::new(ErrorKind::Protocol, why),
-            Ok(()) => match silent_line.iter().find(|(_, asked, said)| asked.is_some() && said.is_none()) {
-                Some((line, ..)) => unconfirmed(*line),
+            Ok(()) => match ControlLine::ALL.into_iter().find(|l| levels.of(*l).is_some() && self.said.of(*l).is_none()) {
+                Some(line) => unconfirmed(line),
                 None => Failure::new(ErrorKind::Protocol, "the server answers too late"),
             },
         })
@@ -106,9 +109,10 @@ impl Bridge {
             });
             match read.await {
                 Ok(None) => {}
-                Ok(Some(0)) => return Err(self.hung_up()),
+                Ok(Some(0)) => return Err(self.hung_up(None)),
                 Ok(Some(n)) => self.early.extend_from_slice(&piece[..n]),
-                Err(e) => return Err(Failure::new(ErrorKind::Disconnected, e)),
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => return Err(Failure::new(ErrorKind::Protocol, e)),
+                Err(e) => return Err(self.hung_up(Some(e))),
             }
             if self.early.len() > EARLY_MOST {
                 let why = self.client.readiness().err().map_or("the server is silent about its lines".to_owned(), |e| e.to_string());
@@ -117,12 +121,15 @@ impl Bridge {
         }
     }
 
-    /// The server closed the connection; one that is busy says so in words first.
-    fn hung_up(&self) -> Failure {
-        let said = String::from_utf8_lossy(&self.early);
-        let words: String = said.trim().chars().flat_map(char::escape_debug).take(WORDS_MOST).collect();
-        let why = if words.is_empty() { "the server hung up".to_owned() } else { format!("the server hung up: \"{words}\"") };
-        Failure::new(ErrorKind::Disconnected, why)
+    /// The server ended the connection; one that is busy says so in words first.
+    fn hung_up(&self, e: Option<io::Error>) -> Failure {
+        let said = String::from_utf8_lossy(&self.early[..self.early.len().min(WORDS_MOST)]);
+        let words: String = said.trim().chars().flat_map(char::escape_debug).collect();
+        match e {
+            Some(e) if words.is_empty() => Failure::new(ErrorKind::Disconnected, e),
+            None if words.is_empty() => Failure::new(ErrorKind::Disconnected, "the server hung up"),
+            _ => Failure::new(ErrorKind::Disconnected, format!("the server hung up: \"{words}\"")),
+        }
     }
 
     /// What the server takes instead of what was asked.
@@ -156,6 +163,9 @@ impl Bridge {
 
     fn poll_socket(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
+            if let Some(e) = self.bad.take() {
+                return Poll::Ready(Err(e));
+            }
             // Input is only taken while its answers can leave: a failed or stuck write must not hide bytes that arrived before.
             let flushed = self.poll_flush(cx);
             if self.at < self.end {
@@ -164,11 +174,14 @@ impl Bridge {
                 self.at += progress.consumed;
                 self.answers += self.client.output().len().saturating_sub(waiting);
                 while let Some(event) = self.client.poll_event() {
-                    self.heard(&event)?;
+                    if let Err(e) = self.heard(&event) {
+                        self.bad = Some(e);
+                    }
                 }
                 if self.answers > ANSWERS_MOST {
-                    return Poll::Ready(Err(io::Error::other("the server negotiates without end")));
+                    self.bad = Some(misbehaves("the server negotiates without end"));
                 }
+                // What the device said before is delivered first.
                 if progress.payload_len > 0 {
                     return Poll::Ready(Ok(progress.payload_len));
                 }
@@ -188,14 +201,14 @@ impl Bridge {
 
     fn heard(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            Event::Dtr(level) => self.levels.dtr = Some(*level),
-            Event::Rts(level) => self.levels.rts = Some(*level),
-            Event::ComPortRefused if self.agreed => return Err(io::Error::other("the server withdrew RFC 2217")),
+            Event::Dtr(level) => self.said.dtr = Some(*level),
+            Event::Rts(level) => self.said.rts = Some(*level),
+            Event::ComPortRefused if self.agreed => return Err(misbehaves("the server withdrew RFC 2217")),
             // Somebody else changed the port: what comes from now on would be noise. Connecting again sets it right.
             Event::BaudRate(_) | Event::DataBits(_) | Event::Parity(_) | Event::StopBits(_) if self.agreed => {
                 let which: SettingSet = self.client.mismatched_settings().iter().filter(|s| *s != Setting::FlowControl).collect();
                 if !which.is_empty() {
-                    return Err(io::Error::other(self.mismatch(which).why));
+                    return Err(misbehaves(self.mismatch(which).why));
                 }
             }
             _ => {}
@@ -223,10 +236,7 @@ impl Bridge {
     }
 
     pub fn set_line(&mut self, line: ControlLine, asserted: bool) -> Result<(), Failure> {
-        match line {
-            ControlLine::Dtr => self.levels.dtr = None,
-            ControlLine::Rts => self.levels.rts = None,
-        }
+        self.said.set(line, None);
         match line {
             ControlLine::Dtr => self.client.try_set_dtr(asserted),
             ControlLine::Rts => self.client.try_set_rts(asserted),
@@ -236,11 +246,13 @@ impl Bridge {
 
     /// The level that the server has confirmed since it was asked.
     pub fn level(&self, line: ControlLine) -> Option<bool> {
-        match line {
-            ControlLine::Dtr => self.levels.dtr,
-            ControlLine::Rts => self.levels.rts,
-        }
+        self.said.of(line)
     }
+}
+
+/// The error of a server that breaks the rules, as against one that is lost.
+fn misbehaves(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 fn command(e: CommandError) -> Failure {

@@ -168,8 +168,13 @@ impl Capture {
     }
 
     /// Has the control line driven to this level whenever the wire is opened from now on.
-    pub fn want(&self, line: ControlLine, asserted: bool) {
+    pub fn want(&self, line: ControlLine, asserted: Option<bool>) {
         self.lock().levels.set(line, asserted);
+    }
+
+    /// Whether the line is open now.
+    pub fn is_attached(&self) -> bool {
+        self.lock().attached
     }
 
     /// Ends the task and waits until it has let go of the line.

@@ -28,15 +28,27 @@ impl ControlLines {
         Self { capture, setup }
     }
 
-    /// A reset line. `held_by`: the level that holds the device in reset, `true` is asserted. From now on the line has the other level whenever the
-    /// port is opened. `Unsupported` on a wire that has no control lines.
+    /// A reset line. `held_by`: the level that holds the device in reset, `true` is asserted. The line is brought to the other level now, and whenever
+    /// the port is opened from now on. `Unsupported` on a wire that has no control lines.
     pub fn reset(&self, line: ControlLine, held_by: bool) -> Result<Box<dyn Reset>, ChannelError> {
         if let LineAddress::Tcp(_) = self.setup.address {
             let doing = format!("reset the device by {line} of {}: raw TCP carries bytes only", self.setup.address);
             return Err(ChannelError::new(ErrorKind::Unsupported, doing));
         }
-        self.capture.want(line, !held_by);
-        Ok(Box::new(SerialReset { lines: self.clone(), line, held_by }))
+        let before = self.capture.levels();
+        let reset = SerialReset { lines: self.clone(), line, held_by };
+        self.capture.want(line, Some(!held_by));
+        if self.capture.is_attached() {
+            match reset.release() {
+                // A port that is away is brought to the level when it is back.
+                Err(e) if !matches!(e.kind, ErrorKind::Disconnected | ErrorKind::Timeout) => {
+                    self.capture.want(line, before.of(line));
+                    return Err(e);
+                }
+                _ => {}
+            }
+        }
+        Ok(Box::new(reset))
     }
 }
 
@@ -57,7 +69,7 @@ impl SerialReset {
 
     /// Lets go whatever happens; that takes no longer than a moment, and if the port is gone it happens when the port is back.
     fn release(&self) -> Result<(), ChannelError> {
-        self.lines.capture.want(self.line, !self.held_by);
+        self.lines.capture.want(self.line, Some(!self.held_by));
         let time = self.lines.setup.time;
         self.drive(false, &Wait::until(time.now() + RELEASE, &Cancel::new()))
     }
@@ -76,7 +88,7 @@ impl Reset for SerialReset {
     fn set(&mut self, asserted: bool, wait: &Wait) -> Result<(), ChannelError> {
         wait.check(self.lines.setup.time.now(), "drive the reset line")?;
         if !asserted {
-            self.lines.capture.want(self.line, !self.held_by);
+            self.lines.capture.want(self.line, Some(!self.held_by));
             return self.drive(false, wait);
         }
         self.drive(true, wait).inspect_err(|e| {

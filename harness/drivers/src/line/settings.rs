@@ -33,6 +33,10 @@ pub enum ControlLine {
     Rts,
 }
 
+impl ControlLine {
+    pub(super) const ALL: [ControlLine; 2] = [ControlLine::Dtr, ControlLine::Rts];
+}
+
 impl fmt::Display for ControlLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

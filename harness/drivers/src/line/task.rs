@@ -170,7 +170,7 @@ impl Line<'_> {
                 Step::Level(is) => {
                     if let Doing::Turning(line, asserted, _) = std::mem::replace(&mut self.doing, Doing::Nothing) {
                         if is == asserted {
-                            self.capture.want(line, asserted);
+                            self.capture.want(line, Some(asserted));
                         }
                         self.capture.done(confirmed(line, asserted, is));
                     }

@@ -67,8 +67,8 @@ pub(super) fn open(setup: &LineSetup, levels: Levels) -> Result<Tty, ChannelErro
         return Err(ChannelError::caused(ErrorKind::Refused, doing, why));
     }
     let mut tty = Tty { stream, pseudo: is_pseudo(&path) };
-    for (line, level) in [(ControlLine::Dtr, levels.dtr), (ControlLine::Rts, levels.rts)] {
-        let Some(asserted) = level else { continue };
+    for line in ControlLine::ALL {
+        let Some(asserted) = levels.of(line) else { continue };
         tty.set_line(line, asserted).map_err(|f| ChannelError::caused(gone_or(f.kind), &doing, f.why))?;
     }
     Ok(tty)

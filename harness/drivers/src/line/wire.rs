@@ -19,10 +19,17 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    pub fn set(&mut self, line: ControlLine, asserted: bool) {
+    pub fn of(self, line: ControlLine) -> Option<bool> {
         match line {
-            ControlLine::Dtr => self.dtr = Some(asserted),
-            ControlLine::Rts => self.rts = Some(asserted),
+            ControlLine::Dtr => self.dtr,
+            ControlLine::Rts => self.rts,
+        }
+    }
+
+    pub fn set(&mut self, line: ControlLine, asserted: Option<bool>) {
+        match line {
+            ControlLine::Dtr => self.dtr = asserted,
+            ControlLine::Rts => self.rts = asserted,
         }
     }
 }
