@@ -12,15 +12,17 @@ pub mod reset;
 pub mod storage;
 pub mod update;
 
-pub use common::{SecretRef, TimeSpan};
+pub use common::{ByteCount, SecretRef, TimeSpan};
 
 use crate::error::{RigFileError, Source};
 use crate::file::Driven;
 use proofbench_drivers::TimeBase;
 use proofbench_drivers::boardproc::Board;
+use proofbench_drivers::child::Program;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -139,6 +141,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A span of time that must be more than none and at most `most`.
+    pub fn span(&self, value: &Spanned<TimeSpan>, most: Duration) -> Result<Duration, RigFileError> {
+        let span = value.get_ref().0;
+        if span.is_zero() || span > most {
+            return Err(self.error(value.span(), "no span of time that makes sense here", &[&format!("more than 0s, at most {most:?}")]));
+        }
+        Ok(span)
+    }
+
     /// The section without its driver.
     fn table(&self) -> Result<Spanned<DeValue<'a>>, RigFileError> {
         let mut file = DeTable::parse(&self.source.text).map_err(|e| self.error(e.span().unwrap_or(0..0), e.message().trim_end(), &[]))?;
@@ -171,6 +182,12 @@ impl Place<'_> {
             Some(board) => self.base.join(text.replace("{board}", &board.dir().display().to_string())),
             None => self.base.join(text),
         }
+    }
+
+    /// A user's program, run in the rig file's folder.
+    pub fn program(&self, argv: &[String], deadline: Duration) -> Program {
+        let dir = (!self.base.as_os_str().is_empty()).then(|| self.base.to_path_buf());
+        Program { argv: argv.to_vec(), dir, deadline }
     }
 
     /// A probe selector.

@@ -24,6 +24,35 @@ impl<'de> Deserialize<'de> for TimeSpan {
     }
 }
 
+/// A number of bytes as people write it: `4194304`, `"512KiB"`, `"4MiB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteCount(pub u64);
+
+impl<'de> Deserialize<'de> for ByteCount {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl de::Visitor<'_> for Either {
+            type Value = ByteCount;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of bytes, such as 65536, \"512KiB\" or \"4MiB\"")
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<ByteCount, E> {
+                u64::try_from(n).map(ByteCount).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+            }
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<ByteCount, E> {
+                Ok(ByteCount(n))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteCount, E> {
+                let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
+                let found = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+                let count = found.and_then(|(n, factor)| n.trim_end().parse::<u64>().ok()?.checked_mul(*factor));
+                count.map(ByteCount).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
 /// Where a secret is to be had. It never stands in the rig file itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

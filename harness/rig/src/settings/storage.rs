@@ -1,5 +1,7 @@
 //! `[storage]`
 
+pub mod command;
+
 use super::{Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, PowerSeen, Storage, Wait};
@@ -20,6 +22,8 @@ pub enum StorageDriver {
         /// Where; may begin with `{board}`.
         path: String,
     },
+    /// The user's programs.
+    Command(command::Command),
 }
 
 #[derive(Deserialize)]
@@ -33,12 +37,13 @@ impl Settings for FileSettings {
 }
 
 impl StorageDriver {
-    const NAMES: &'static [&'static str] = &["emulator", "file"];
+    const NAMES: &'static [&'static str] = &["emulator", "file", "command"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
             "file" => Ok(Self::File { path: section.placeholders(&section.settings::<FileSettings>()?.path, &["{board}"])? }),
+            "command" => command::Command::read(section).map(Self::Command),
             _ => Err(section.no_driver(Self::NAMES)),
         }
     }
@@ -48,7 +53,7 @@ impl StorageDriver {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::File { path } if path.contains("{board}") => Wiring::Board,
-            Self::File { .. } => Wiring::Real,
+            Self::File { .. } | Self::Command(_) => Wiring::Real,
         }
     }
 
@@ -56,6 +61,7 @@ impl StorageDriver {
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn Storage>>, ChannelError> {
         match self {
             Self::Emulator => Ok(None),
+            Self::Command(driver) => driver.open(place, powered(place.board, place.time)?).map(Some),
             Self::File { path } => file::open(&place.path(path), powered(place.board, place.time)?).map(Some),
         }
     }
