@@ -37,6 +37,9 @@ pub enum Attach {
     UnderReset,
     /// Polling from before power-on, one-shot attempts until the window closes.
     PowerOnRace,
+    /// SWCLK held low while nRST is released: some parts (SAM) open a port then that is dead at any other time. The device is reset once more at the
+    /// end, because such a part keeps its core in reset until then.
+    ColdPlug,
 }
 
 /// What to survey. Addresses come from the dossier.
@@ -59,6 +62,22 @@ pub struct SurveyJob {
     /// For `PowerOnRace`: memory APs known from an earlier survey, tried first; AP 0 if none is given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub race_aps: Vec<u8>,
+    /// Whether a core that is within reach is asked to reset the device (SYSRESETREQ), caught at its reset vector, and everything that was refused is tried
+    /// once more. It restarts the device: only with the rig's grant.
+    #[serde(default)]
+    pub software_reset: bool,
+}
+
+impl SurveyJob {
+    /// A look at a running device: all access ports, nothing that restarts it.
+    pub fn new(protocol: Protocol, ram: u32, flash: u32, flash_known: Option<u32>) -> Self {
+        Self { protocol, attach: Attach::Running, ram, flash, flash_known, max_ap: u8::MAX, poll_ms: 0, race_aps: Vec::new(), software_reset: false }
+    }
+
+    /// Whether the survey restarts the device.
+    pub fn restarts(&self) -> bool {
+        self.software_reset || matches!(self.attach, Attach::UnderReset | Attach::ColdPlug)
+    }
 }
 
 /// What one access answered.
@@ -96,10 +115,20 @@ pub struct ApSeen {
     pub ram: Said,
     /// The flash word.
     pub flash: Said,
-    /// Whether the core could be halted and a core register read.
+    /// Whether the core could be halted and a core register read: the program counter.
     pub core: Said,
+    /// Whether a core register could be written while it was halted: what R0 read after another value was written to it. R0 is put back.
+    pub core_write: Said,
     /// Status register at 0x0C of a control AP, 0x08 otherwise; only for vendor APs.
     pub status: Said,
+}
+
+impl ApSeen {
+    /// An access port of which nothing but its number is known.
+    pub fn unknown(ap: u8) -> Self {
+        let not = || Said::NotTried;
+        Self { ap, idr: 0, mem: false, csw: not(), cpuid: not(), ram: not(), flash: not(), core: not(), core_write: not(), status: not() }
+    }
 }
 
 /// Everything one survey saw.
@@ -113,8 +142,11 @@ pub struct Survey {
     pub power_up: Said,
     /// Access ports, holes skipped.
     pub aps: Vec<ApSeen>,
-    /// Target voltage in millivolts, where the probe measures it.
+    /// Target voltage in millivolts, where the probe measures it: before the first attempt, or at the end of a survey that saw no port.
     pub vtref_mv: Option<u32>,
+    /// Why the asked condition did not come about. What the survey did not see is no evidence then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<String>,
     /// Attach attempts made and answered, for races.
     pub attempts: u32,
     /// How many of them saw the debug port.
@@ -123,6 +155,24 @@ pub struct Survey {
     pub self_test: Option<bool>,
     /// Notes for the reader.
     pub notes: Vec<String>,
+}
+
+impl Survey {
+    /// A survey that has seen nothing yet.
+    pub fn begun(job: SurveyJob) -> Self {
+        Self {
+            job,
+            dpidr: Said::NotTried,
+            power_up: Said::NotTried,
+            aps: Vec::new(),
+            vtref_mv: None,
+            unmet: None,
+            attempts: 0,
+            answered: 0,
+            self_test: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// A debug probe wired to the device. A survey runs under a deadline and never unlocks or erases anything.

@@ -1,6 +1,6 @@
 //! Surveys as probes recorded them, and the level of access that each shows.
 
-use proofbench_channel::debug::{Access, ApSeen, Attach, Protocol, Said, Survey, SurveyJob, Unfit, classify};
+use proofbench_channel::debug::{Access, ApSeen, Protocol, Said, Survey, SurveyJob, Unfit, classify};
 use rstest::rstest;
 
 const KNOWN: u32 = 0x4148_5431;
@@ -11,17 +11,8 @@ const POWERED: Said = Said::Value(0xF000_0000);
 use Said::{Fault, NoAck, NotTried, Wait};
 
 fn empty(dpidr: Said, power_up: Said) -> Survey {
-    let job = SurveyJob {
-        protocol: Protocol::Swd,
-        attach: Attach::Running,
-        ram: 0x2000_0000,
-        flash: 0x8400,
-        flash_known: Some(KNOWN),
-        max_ap: 255,
-        poll_ms: 0,
-        race_aps: vec![],
-    };
-    Survey { job, dpidr, power_up, aps: vec![], vtref_mv: Some(3300), attempts: 1, answered: 1, self_test: None, notes: vec![] }
+    let job = SurveyJob::new(Protocol::Swd, 0x2000_0000, 0x8400, Some(KNOWN));
+    Survey { dpidr, power_up, vtref_mv: Some(3300), attempts: 1, answered: 1, ..Survey::begun(job) }
 }
 
 fn with(aps: Vec<ApSeen>) -> Survey {
@@ -33,11 +24,11 @@ fn mem(ap: u8, cpuid: Said, ram: Said, flash: Said) -> ApSeen {
     let csw = Said::Value(if open { 0x2300_0042 } else { 0x2300_0002 });
     let core = if matches!(cpuid, Said::Value(0x410F_C241)) { Said::Value(0x401) } else { cpuid.clone() };
     let core = if core == Said::Value(0) { Fault } else { core };
-    ApSeen { ap, idr: 0x2477_0011, mem: true, csw, cpuid, ram, flash, core, status: NotTried }
+    ApSeen { idr: 0x2477_0011, mem: true, csw, cpuid, ram, flash, core, ..ApSeen::unknown(ap) }
 }
 
 fn vendor(ap: u8, idr: u32, status: u32) -> ApSeen {
-    ApSeen { ap, idr, mem: false, csw: NotTried, cpuid: NotTried, ram: NotTried, flash: NotTried, core: NotTried, status: Said::Value(status) }
+    ApSeen { idr, status: Said::Value(status), ..ApSeen::unknown(ap) }
 }
 
 #[rstest]
@@ -67,8 +58,22 @@ fn a_recorded_survey_has_its_level(#[case] survey: Survey, #[case] level: Access
 #[case::died_among_the_aps(with(vec![ApSeen { idr: 0, csw: NoAck, ..vendor(4, 0, 0) }]), Unfit::Lost)]
 #[case::newer_debug_port(empty(Said::Value(0x4C01_3477), NotTried), Unfit::Version(0x4C01_3477))]
 #[case::driver_unfit(Survey { self_test: Some(false), ..with(vec![mem(0, Fault, Fault, Fault)]) }, Unfit::Driver)]
+#[case::no_power(Survey { vtref_mv: Some(0), ..empty(NoAck, NotTried) }, Unfit::Unpowered(0))]
+#[case::hardly_any_power(Survey { vtref_mv: Some(400), ..empty(Said::Protocol, NotTried) }, Unfit::Unpowered(400))]
+#[case::condition_unmet(Survey { unmet: Some("no such pin".into()), ..with(vec![mem(0, Fault, Fault, Fault)]) }, Unfit::Unmet("no such pin".into()))]
+#[case::silent_under_no_condition(Survey { unmet: Some("no such pin".into()), ..empty(NoAck, NotTried) }, Unfit::Unmet("no such pin".into()))]
 fn what_decides_nothing_is_not_called_locked(#[case] survey: Survey, #[case] why: Unfit) {
     assert_eq!(classify(&survey), Err(why));
+}
+
+#[rstest]
+#[case::voltmeter_at_fault(Survey { vtref_mv: Some(0), ..with(vec![mem(0, Fault, Fault, Fault)]) }, Access::ApDisabled)]
+#[case::no_voltmeter(Survey { vtref_mv: None, ..empty(NoAck, NotTried) }, Access::Silent)]
+#[case::low_voltage_part(Survey { vtref_mv: Some(1200), ..empty(NoAck, NotTried) }, Access::Silent)]
+#[case::open_under_another_condition(Survey { unmet: Some("x".into()), ..with(vec![mem(0, CPUID, RAM, FLASH)]) }, Access::Open)]
+#[case::partial_under_another_condition(Survey { unmet: Some("x".into()), ..with(vec![mem(0, CPUID, RAM, Fault)]) }, Access::Partial)]
+fn what_was_seen_outweighs_what_was_not(#[case] survey: Survey, #[case] level: Access) {
+    assert_eq!(classify(&survey), Ok(level));
 }
 
 #[test]

@@ -15,21 +15,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 fn job(attach: Attach) -> SurveyJob {
-    SurveyJob { protocol: Protocol::Swd, attach, ram: 0, flash: 0, flash_known: None, max_ap: 0, poll_ms: 0, race_aps: vec![] }
+    SurveyJob { attach, max_ap: 0, ..SurveyJob::new(Protocol::Swd, 0, 0, None) }
 }
 
 fn answer() -> String {
-    let survey = Survey {
-        job: job(Attach::Running),
-        dpidr: Said::Value(0x2BA0_1477),
-        power_up: Said::NotTried,
-        aps: vec![],
-        vtref_mv: None,
-        attempts: 1,
-        answered: 1,
-        self_test: None,
-        notes: vec![],
-    };
+    let survey = Survey { dpidr: Said::Value(0x2BA0_1477), attempts: 1, answered: 1, ..Survey::begun(job(Attach::Running)) };
     serde_json::to_string(&WorkerSays::Survey(Box::new(survey))).unwrap()
 }
 

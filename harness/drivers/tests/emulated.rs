@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // the lint knows test functions, not their helpers
 
 use proofbench_channel::conformance::{self, Outcome};
-use proofbench_channel::debug::{Attach, Protocol, SurveyJob};
+use proofbench_channel::debug::{Protocol, SurveyJob};
 use proofbench_channel::{Cancel, ConsoleRead, ErrorKind, Moment, PowerAsk, Wait};
 use proofbench_drivers::Channels;
 use proofbench_drivers::emulated::{self, EmulatedSetup};
@@ -105,16 +105,7 @@ fn the_update_path_conforms_without_power() -> Outcome {
 #[test]
 fn the_debug_port_conforms() -> Outcome {
     let mut rig = running();
-    let job = SurveyJob {
-        protocol: Protocol::Swd,
-        attach: Attach::Running,
-        ram: 0x2000_0000,
-        flash: 0x8400,
-        flash_known: None,
-        max_ap: 3,
-        poll_ms: 0,
-        race_aps: Vec::new(),
-    };
+    let job = SurveyJob { max_ap: 3, ..SurveyJob::new(Protocol::Swd, 0x2000_0000, 0x8400, None) };
     conformance::debug_port(&mut **rig.debug.as_mut().expect("debug"), &mut *rig.clock, &job)
 }
 

@@ -1,7 +1,7 @@
 //! Each bench fault does what it says, and only that.
 #![allow(clippy::unwrap_used)] // the lint knows test functions, not their helpers
 
-use proofbench_channel::debug::{Access, Attach, Protocol, Said, SurveyJob, classify};
+use proofbench_channel::debug::{Access, Protocol, Said, SurveyJob, classify};
 use proofbench_channel::{Answer, Cancel, ConsoleRead, ErrorKind, Millivolts, PowerAsk, PowerSeen, Wait};
 use proofbench_drivers::emulated::{self, EmulatedSetup};
 use proofbench_drivers::{Channels, faulty};
@@ -130,16 +130,7 @@ fn within_now(clock: &dyn proofbench_channel::Clock) -> Wait {
 
 #[test]
 fn a_silent_probe_sees_nothing_where_an_honest_one_sees_a_port() {
-    let job = SurveyJob {
-        protocol: Protocol::Swd,
-        attach: Attach::Running,
-        ram: 0x2000_0000,
-        flash: 0x8400,
-        flash_known: Some(1),
-        max_ap: 3,
-        poll_ms: 0,
-        race_aps: Vec::new(),
-    };
+    let job = SurveyJob { max_ap: 3, ..SurveyJob::new(Protocol::Swd, 0x2000_0000, 0x8400, Some(1)) };
     let survey = |faults: &[&str]| {
         let mut rig = bench(faults);
         switch(&mut rig, PowerAsk::On);

@@ -93,6 +93,8 @@ DebugLateLock, Defect, "debug-port", "debug-late-lock", "the port is open until 
 DebugOpenUnderReset, Defect, "debug-port", "debug-open-under-reset", "the lock is applied only when reset is released", "debug-port.md; hil-map 4 [17]";
 DebugSecondAp, Defect, "debug-port", "debug-second-ap", "an open memory access port behind a hole in the numbering", "debug-port.md";
 DebugPartial, Defect, "debug-port", "debug-partial", "core and RAM are open, flash faults", "hil-map 4 [17]";
+DebugColdPlug, Defect, "debug-port", "debug-cold-plug", "the port is dead while the application runs and opens when SWCLK is held low at the release of reset", "debug-port.md section 5 (c)";
+DebugResetByDebugger, Defect, "debug-port", "debug-reset-by-debugger", "for 30 ms after reset core and RAM are within reach, and after a reset that the debugger asks for there flash is too", "debug-port.md section 5 (d)";
 DebugJtagOpen, Defect, "debug-port", "debug-jtag-open", "only SWD is locked, JTAG is not", "debug-port.md";
 DebugDormantOpen, Defect, "debug-port", "debug-dormant-open", "SWD entered from the dormant state is not locked", "debug-port.md";
 DebugFlashZero, Defect, "debug-port", "debug-flash-zero", "locked flash reads as zero while RAM and core are open", "debug-port.md";
@@ -140,6 +142,9 @@ SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, wit
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
 CryptoErase, Twin, "reset", "crypto-erase", "everything is sealed and factory reset destroys the salt only", "checks.md, traps";
 DebugSilent, Twin, "debug-port", "debug-silent", "the debug port is silent when locked, also under reset", "debug-port.md";
+DebugColdPlugAnswers, Twin, "debug-port", "debug-cold-plug-answers", "the port is dead while the application runs; with SWCLK low at the release of reset it says what it is and lets nothing through", "debug-port.md section 11, SAM D";
+DebugApHidden, Twin, "debug-port", "debug-ap-hidden", "locked, the memory access port is not there at all; the vendor's is", "debug-port.md section 11, LPC55";
+DebugPowerUpRefused, Twin, "debug-port", "debug-power-up-refused", "locked, the debug port says what it is and never acknowledges power-up", "debug-port.md section 7";
 CountdownIgnored, Twin, "debug-port", "countdown-ignored", "the loader shows a countdown and ignores input", "checks.md, traps";
 MaskedKeyLog, Twin, "debug-port", "masked-key-log", "the boot log shows the Wi-Fi key masked but for its last two characters", "checks.md, traps";
 NoisyLog, Twin, "debug-port", "noisy-log", "the boot log holds XML ends, escapes, NUL, invalid UTF-8 and a very long line", "checks.md, traps";

@@ -3,6 +3,7 @@
 //! Nothing about one device is written into a suite: a check asks for the binding of the row it judges and acts through it.
 //! `{name}` in a text is replaced by the parameter of that name when the action is carried out.
 
+use crate::chip::FamilyId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -364,6 +365,9 @@ pub struct DebugBind {
     /// Highest access port to look at.
     #[serde(default = "all_aps")]
     pub max_ap: u8,
+    /// The chip family of the part, by its name in the table of families: reports cite what is known of its lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<FamilyId>,
 }
 
 fn all_aps() -> u8 {

@@ -33,6 +33,9 @@ pub struct Header {
     /// Device under test: name, model, serial number, firmware.
     #[serde(default)]
     pub dut: BTreeMap<String, String>,
+    /// Chip family by IXIT row of a debug port, where the dossier names one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chip_families: BTreeMap<String, String>,
     /// Who reads the result.
     pub profile: Profile,
     /// What the run set out to claim; the last event says what it may claim.

@@ -4,12 +4,14 @@
 
 pub mod bind;
 pub mod catalogue;
+pub mod chip;
 pub mod dossier;
 pub mod ids;
 pub mod journal;
 pub mod observation;
 pub mod verdict;
 
+pub use chip::{ChipFamily, FamilyId};
 pub use ids::{BadId, CaseId, CheckId, ProvisionId, RowId, UnitId};
 pub use observation::{EvidenceId, NoEvidence, Observation, Outcome, Reason};
 pub use verdict::{Claim, Fate, Method, Profile, Verdict};

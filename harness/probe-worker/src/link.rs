@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 
 const DP: DpAddress = DpAddress::Default;
 const CTRL_STAT: DpRegisterAddress = DpRegisterAddress { address: 4, bank: Some(0) };
-/// nRESET in the pin mask of `swj_pins`.
+/// nRESET and SWCLK in the pin mask of `swj_pins`.
 const NRESET: u32 = 0x80;
+const SWCLK: u32 = 0x01;
+/// More than any target has at its connector; what a probe says beyond is nonsense.
+const VOLTS_MOST: f32 = 60.0;
 const IR_IDCODE: u32 = 0xE;
 
 enum State {
@@ -51,6 +54,15 @@ impl Link {
         })
     }
 
+    /// The probe with nRST as it was: one that went away with reset held holds it again.
+    fn opened(&self) -> Result<Probe, ChannelError> {
+        let mut probe = self.open()?;
+        if self.nrst_low {
+            probe.target_reset_assert().map_err(|e| bench("hold nRST low", e))?;
+        }
+        Ok(probe)
+    }
+
     /// Releases nRST whoever held it.
     pub(crate) fn release_reset(&mut self) -> Result<(), ChannelError> {
         self.state = State::Open(self.open()?);
@@ -65,11 +77,7 @@ impl Link {
             State::Arm(_, interface) => self.interface(interface.close(), protocol)?,
             State::Open(probe) => self.interface(probe, protocol)?,
             State::Closed => {
-                let mut probe = self.open()?;
-                if self.nrst_low {
-                    // A probe that went away with reset held holds it again.
-                    probe.target_reset_assert().map_err(|e| bench("hold nRST low", e))?;
-                }
+                let probe = self.opened()?;
                 self.interface(probe, protocol)?
             }
         };
@@ -94,6 +102,18 @@ impl Link {
 
     fn ap(n: u8) -> FullyQualifiedApAddress {
         FullyQualifiedApAddress::v1_with_dp(DP, n)
+    }
+
+    /// Only the probe itself tells, and not the interface that was made of it: an interface is closed for it, and made again when it is needed.
+    fn volts(&mut self) -> Result<Option<f32>, ChannelError> {
+        let mut probe = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Arm(_, interface) => interface.close(),
+            State::Open(probe) => probe,
+            State::Closed => self.opened()?,
+        };
+        let volts = probe.get_target_voltage().map_err(|e| bench("read the target voltage", e))?;
+        self.state = State::Open(probe);
+        Ok(volts)
     }
 
     fn live(&mut self) -> Result<&mut Box<dyn ArmDebugInterface>, DapFault> {
@@ -197,12 +217,14 @@ impl Dap for Link {
     }
 
     fn vtref_mv(&mut self) -> Result<Option<u32>, ChannelError> {
-        // Only an unattached probe tells, and it was attached for the survey.
-        Ok(None)
+        // Closing says goodbye, which some drivers do not survive on a dead connection.
+        let volts = catch_unwind(AssertUnwindSafe(|| self.volts()))
+            .unwrap_or_else(|_| Err(ChannelError::new(ErrorKind::Disconnected, "read the target voltage: the probe driver panicked")))?;
+        Ok(volts.filter(|v| (0.0..VOLTS_MOST).contains(v)).map(|v| (v * 1000.0).round() as u32))
     }
 
     fn nrst(&mut self, low: bool) -> Result<(), ChannelError> {
-        self.nrst_low = low;
+        let was_low = std::mem::replace(&mut self.nrst_low, low);
         if let State::Arm(_, interface) = &mut self.state {
             let level = if low { 0 } else { NRESET };
             return match interface.swj_pins(level, NRESET, 0) {
@@ -213,7 +235,8 @@ impl Dap for Link {
             };
         }
         if let State::Closed = self.state {
-            if !low {
+            // A probe that was lost with reset held (a JTAG chain that does not answer takes the interface along) still holds it.
+            if !low && !was_low {
                 return Ok(());
             }
             self.state = State::Open(self.open()?);
@@ -223,6 +246,20 @@ impl Dap for Link {
             moved.map_err(|e| bench("move nRST", e))?;
         }
         Ok(())
+    }
+
+    fn hold_clock(&mut self, low: bool) -> Result<(), ChannelError> {
+        let level = if low { 0 } else { SWCLK };
+        // Attaching for SWD says nothing on the wire; for JTAG it scans the chain, which a device in reset does not answer.
+        match self.arm(Protocol::Swd) {
+            Ok(interface) => interface.swj_pins(level, SWCLK, 0).map(|_| ()).map_err(|e| bench("hold SWCLK low", e)),
+            Err(DapFault::Bench(e)) => Err(e),
+            Err(DapFault::Answer(said)) => Err(ChannelError::caused(ErrorKind::Driver, "attach the probe to move SWCLK", format!("{said:?}"))),
+        }
+    }
+
+    fn rest(&mut self, time: Duration) {
+        std::thread::sleep(time.div_f64(self.speed));
     }
 
     fn elapsed(&mut self) -> Duration {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
 
 use proofbench_board::bmp::{self, Access};
-use proofbench_channel::debug::{Access as Level, Attach, Failure, Protocol, Survey, SurveyJob, WorkerAct, WorkerJob, WorkerSays, classify};
+use proofbench_channel::debug::{Access as Level, Attach, Failure, Protocol, Survey, SurveyJob, Unfit, WorkerAct, WorkerJob, WorkerSays, classify};
 use proofbench_emulator::debug::{BareBoard, Level as Lock, LockRules, Pins, RAM};
 use proofbench_probe_worker::run;
 use rstest::rstest;
@@ -10,6 +10,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const KNOWN: u32 = 0x4148_5431;
 
@@ -39,7 +40,7 @@ fn board(rules: LockRules) -> (Shared, SocketAddr) {
 }
 
 fn job(address: SocketAddr, protocol: Protocol, attach: Attach, max_ap: u8) -> WorkerJob {
-    let survey = SurveyJob { protocol, attach, ram: RAM, flash: 0x8400, flash_known: Some(KNOWN), max_ap, poll_ms: 50, race_aps: vec![] };
+    let survey = SurveyJob { attach, max_ap, poll_ms: 50, ..SurveyJob::new(protocol, RAM, 0x8400, Some(KNOWN)) };
     WorkerJob { selector: format!("1d50:6018:{address}"), speed: 1.0, deadline_ms: 30_000, act: WorkerAct::Survey(survey) }
 }
 
@@ -57,6 +58,7 @@ fn surveyed(job: &WorkerJob) -> Survey {
 #[rstest]
 fn every_lock_has_the_level_that_the_emulated_probe_finds(
     #[values(Protocol::Swd, Protocol::Jtag, Protocol::SwdFromDormant)] protocol: Protocol,
+    #[values(Attach::Running, Attach::UnderReset)] attach: Attach,
     #[values(
         (Lock::Open, Level::Open),
         (Lock::Silent, Level::Silent),
@@ -70,12 +72,13 @@ fn every_lock_has_the_level_that_the_emulated_probe_finds(
     lock: (Lock, Level),
 ) {
     let (shared, address) = board(LockRules { locked_as: lock.0, ..LockRules::conforming() });
-    let survey = surveyed(&job(address, protocol, Attach::Running, 4));
+    let survey = surveyed(&job(address, protocol, attach, 4));
     assert_eq!(classify(&survey), Ok(lock.1), "{survey:#?}");
     let board = shared.0.lock().unwrap();
     assert_eq!(board.wire.audit().erase_alls, 0);
     assert_eq!(board.wire.audit().resets, 0);
     assert!(!board.wire.core_halted(), "the core was left halted");
+    assert!(!board.nrst_low(), "nRST was left low");
 }
 
 #[rstest]
@@ -91,6 +94,56 @@ fn a_leak_shows_through_the_real_driver(#[case] defect: &str, #[case] protocol: 
     let survey = surveyed(&job(address, protocol, attach, 4));
     assert_eq!(classify(&survey), Ok(level), "{survey:#?}");
     assert!(!shared.0.lock().unwrap().nrst_low(), "nRST was left low");
+}
+
+#[rstest]
+fn a_probe_that_cannot_move_swclk_says_so_and_is_no_proof(#[values(Protocol::Swd, Protocol::Jtag)] protocol: Protocol) {
+    let (shared, address) = board(LockRules::conforming());
+    let survey = surveyed(&job(address, protocol, Attach::ColdPlug, 4));
+    assert!(survey.unmet.as_ref().is_some_and(|why| why.contains("cannot hold SWCLK low")), "{survey:#?}");
+    assert!(matches!(classify(&survey), Err(Unfit::Unmet(_))), "{survey:#?}");
+    assert!(!shared.0.lock().unwrap().nrst_low(), "nRST was left low");
+}
+
+#[rstest]
+fn a_reset_through_the_core_works_through_the_real_driver(#[values(Protocol::Swd, Protocol::Jtag)] protocol: Protocol) {
+    let (shared, address) = board(LockRules::of(|n| n == "debug-reset-by-debugger"));
+    let mut job = job(address, protocol, Attach::UnderReset, 4);
+    assert_eq!(classify(&surveyed(&job)), Ok(Level::Partial));
+    assert_eq!(shared.0.lock().unwrap().wire.audit().resets, 0, "nothing is reset without the grant");
+    if let WorkerAct::Survey(survey) = &mut job.act {
+        survey.software_reset = true;
+    }
+    let survey = surveyed(&job);
+    assert_eq!(classify(&survey), Ok(Level::Open), "{survey:#?}");
+    let board = shared.0.lock().unwrap();
+    assert_eq!(board.wire.audit().resets, 1);
+    assert!(!board.wire.core_halted() && !board.nrst_low(), "the device was not let go");
+}
+
+/// Any window, in the virtual time of the board: the device is switched on by its tenth look.
+#[rstest]
+fn a_window_after_power_on_is_found_by_polling(
+    #[values(Protocol::Swd, Protocol::Jtag, Protocol::SwdFromDormant)] protocol: Protocol,
+    #[values(20, 50)] window_ms: u64,
+) {
+    let window = LockRules { window: Some(Duration::from_millis(window_ms)), ..LockRules::conforming() };
+    let (shared, address) = board(window);
+    shared.0.lock().unwrap().set_power(false);
+    let mut job = job(address, protocol, Attach::PowerOnRace, 4);
+    if let WorkerAct::Survey(survey) = &mut job.act {
+        survey.poll_ms = 20_000;
+    }
+    let on = shared.clone();
+    let said = run(&job, &mut |say| {
+        if *say == WorkerSays::Polling {
+            on.0.lock().unwrap().set_power(true);
+        }
+    });
+    let WorkerSays::Survey(survey) = said else { panic!("{said:?}") };
+    assert_eq!(classify(&survey), Ok(Level::Open), "{survey:#?}");
+    assert!(survey.attempts > survey.answered, "{survey:#?}");
+    assert!(!shared.0.lock().unwrap().wire.core_halted(), "the core was left halted");
 }
 
 #[test]

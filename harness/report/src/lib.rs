@@ -2,6 +2,7 @@
 //!
 //! Knows the model and the assessment, nothing that could touch a rig.
 
+pub mod chips;
 pub mod instances;
 pub mod junit;
 pub mod provisions;

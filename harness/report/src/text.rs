@@ -1,5 +1,6 @@
 //! The summary that a person reads first, and the ICS with what is wrong with it.
 
+use crate::chips;
 use crate::instances::Instances;
 use crate::run::Run;
 use crate::xml_text::legal;
@@ -33,6 +34,10 @@ pub fn summary(run: &Run<'_>) -> String {
     let count = |v: Verdict| a.groups.iter().filter(|g| g.verdict == Some(v)).count();
     let _ = writeln!(out, "groups   {} PASS, {} FAIL, {} INCONCLUSIVE", count(Verdict::Pass), count(Verdict::Fail), count(Verdict::Inconclusive));
     groups(&mut out, &a.groups);
+    let chips = chips::cited(run, &Instances::of(run.journal));
+    if !chips.is_empty() {
+        let _ = write!(out, "\ndebug ports: what is known of their chips\n{chips}");
+    }
     who_must_act(&mut out, run);
     let _ = match (a.overall, a.claim) {
         (Some(v), Claim::Full) => writeln!(out, "\noverall  {v}"),

@@ -1,16 +1,18 @@
 //! `junit.xml`: one test case per instance (unit, IXIT row, check), and one per unit that no check answered.
 
+use crate::chips;
 use crate::instances::{Instance, Instances, Key};
 use crate::junit::{Case, Shown, Suite};
 use crate::run::Run;
 use proofbench_assess::{GroupResult, UnitResult, UnitState};
 use proofbench_model::{Fate, Outcome, Profile, Reason};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The suites: ICS validation first, then one per provision.
 pub fn suites(run: &Run<'_>) -> Vec<Suite> {
     let instances = Instances::of(run.journal);
+    let chips = chips::one_line(run, &instances);
     let mut timed = BTreeSet::new();
     let mut out = vec![ics_suite(run)];
     for group in &run.assessment.groups {
@@ -22,7 +24,7 @@ pub fn suites(run: &Run<'_>) -> Vec<Suite> {
             }
             for (key, instance) in own {
                 let time_ms = if timed.insert(key.check.clone()) { instances.time_ms.get(&key.check).copied().unwrap_or(0) } else { 0 };
-                cases.push(instance_case(run, key, instance, time_ms));
+                cases.push(instance_case(run, &chips, key, instance, time_ms));
             }
         }
         out.push(run.suite(format!("EN 303 645 provision {}", group.provision), cases));
@@ -47,7 +49,7 @@ fn ics_suite(run: &Run<'_>) -> Suite {
     run.suite("ICS-validation".to_owned(), cases)
 }
 
-fn instance_case(run: &Run<'_>, key: &Key, instance: &Instance, time_ms: u64) -> Case {
+fn instance_case(run: &Run<'_>, chips: &BTreeMap<String, String>, key: &Key, instance: &Instance, time_ms: u64) -> Case {
     let mut out = String::new();
     for o in &instance.observations {
         let _ = writeln!(out, "attempt {}: {}", o.attempt, o.outcome);
@@ -83,6 +85,9 @@ fn instance_case(run: &Run<'_>, key: &Key, instance: &Instance, time_ms: u64) ->
     let mut properties = vec![("unit".to_owned(), key.unit.to_string()), ("check".to_owned(), key.check.to_string())];
     properties.extend(key.row.as_ref().map(|r| ("ixit".to_owned(), r.to_string())));
     properties.push(("requirements".to_owned(), key.unit.provision().to_string()));
+    if let Some(family) = key.row.as_ref().and_then(|r| chips.get(&r.to_string())) {
+        properties.push(("chip-family".to_owned(), family.clone()));
+    }
     let system_out = if matches!(shown, Shown::Passed) { out } else { String::new() };
     Case {
         classname: run.class(key.unit.provision().as_str()),

@@ -88,12 +88,20 @@ pub enum Permission {
     CounterIncrement,
     /// Cut the supply while the device writes.
     PowerCut,
+    /// Reset the device through a core that the debug probe has got hold of.
+    DebugReset,
 }
 
 impl Permission {
     /// Every permission, in the order of the rig file.
-    pub const ALL: [Permission; 5] =
-        [Permission::FlashWrite, Permission::MassErase, Permission::FactoryReset, Permission::CounterIncrement, Permission::PowerCut];
+    pub const ALL: [Permission; 6] = [
+        Permission::FlashWrite,
+        Permission::MassErase,
+        Permission::FactoryReset,
+        Permission::CounterIncrement,
+        Permission::PowerCut,
+        Permission::DebugReset,
+    ];
 
     /// Its spelling in rig files, plans and reports.
     pub fn as_str(self) -> &'static str {
@@ -103,6 +111,7 @@ impl Permission {
             Permission::FactoryReset => "factory-reset",
             Permission::CounterIncrement => "counter-increment",
             Permission::PowerCut => "power-cut",
+            Permission::DebugReset => "debug-reset",
         }
     }
 }
@@ -132,12 +141,15 @@ pub struct Permissions {
     /// See [`Permission::PowerCut`].
     #[serde(alias = "power_cut")]
     pub power_cut: bool,
+    /// See [`Permission::DebugReset`].
+    #[serde(alias = "debug_reset")]
+    pub debug_reset: bool,
 }
 
 impl Permissions {
     /// Everything: for devices that can be thrown away, such as the built-in emulated one.
     pub fn all() -> Self {
-        Self { flash_write: true, mass_erase: true, factory_reset: true, counter_increment: true, power_cut: true }
+        Self { flash_write: true, mass_erase: true, factory_reset: true, counter_increment: true, power_cut: true, debug_reset: true }
     }
 
     /// Whether the rig grants it.
@@ -148,6 +160,7 @@ impl Permissions {
             Permission::FactoryReset => self.factory_reset,
             Permission::CounterIncrement => self.counter_increment,
             Permission::PowerCut => self.power_cut,
+            Permission::DebugReset => self.debug_reset,
         }
     }
 }

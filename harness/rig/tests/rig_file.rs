@@ -114,6 +114,7 @@ fn capabilities_are_the_sections() {
 #[case("factory-reset", Permission::FactoryReset)]
 #[case("counter-increment", Permission::CounterIncrement)]
 #[case("power-cut", Permission::PowerCut)]
+#[case("debug-reset", Permission::DebugReset)]
 fn an_act_is_granted_by_its_name_alone(#[case] key: &str, #[case] permission: Permission) {
     assert_eq!(permission.as_str(), key);
     let granted = with(&format!("[permissions]\n{key} = true\n")).permissions;

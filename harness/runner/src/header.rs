@@ -1,6 +1,7 @@
 //! The first line of a journal: everything that went into the run.
 
 use proofbench_model::catalogue::{PROVISIONS_TOML, TS103701_TOML};
+use proofbench_model::chip::CHIP_FAMILIES_TOML;
 use proofbench_model::journal::{Header, sha256_hex};
 use proofbench_model::{Claim, Profile};
 use proofbench_rig::{DOSSIER_FILES, Permission, ResolvedRig, Rig};
@@ -39,6 +40,7 @@ pub fn header(resolved: &ResolvedRig, rig: &Rig, facts: RunFacts) -> Result<Head
     header.digests.insert("rig file".to_owned(), sha256_hex(resolved.text.as_bytes()));
     header.digests.insert("catalogue provisions.toml".to_owned(), sha256_hex(PROVISIONS_TOML.as_bytes()));
     header.digests.insert("catalogue ts103701.toml".to_owned(), sha256_hex(TS103701_TOML.as_bytes()));
+    header.digests.insert("chip-families.toml".to_owned(), sha256_hex(CHIP_FAMILIES_TOML.as_bytes()));
     for name in DOSSIER_FILES.iter().copied().chain(rig.dossier.images()) {
         let path = rig.dossier.dir.join(name);
         let bytes = std::fs::read(&path).map_err(|source| Unreadable { path, source })?;
@@ -56,6 +58,11 @@ pub fn header(resolved: &ResolvedRig, rig: &Rig, facts: RunFacts) -> Result<Head
         ("serial", &device.sample.serial),
     ] {
         header.dut.insert(key.to_owned(), value.clone());
+    }
+    for row in rig.dossier.ixit.rows(15) {
+        if let Some(family) = row.intf().and_then(|i| i.debug.as_ref()?.family.as_ref()) {
+            header.chip_families.insert(row.id.to_string(), family.as_str().to_owned());
+        }
     }
     Ok(header)
 }

@@ -226,7 +226,7 @@ impl Reset for Tap<dyn Reset> {
 impl DebugPort for Tap<dyn DebugPort> {
     fn begin(&mut self, job: &SurveyJob, wait: &Wait) -> Result<(), ChannelError> {
         self.core.asked("debug", &format!("survey {}", serde_json::to_string(job).unwrap_or_default()));
-        if job.attach == proofbench_channel::debug::Attach::UnderReset {
+        if job.restarts() {
             self.core.restarting();
         }
         self.core.surveying.set(true);

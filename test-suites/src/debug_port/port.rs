@@ -6,7 +6,7 @@ use proofbench_model::Reason;
 use proofbench_model::bind::DebugBind;
 use proofbench_model::dossier::Row;
 use proofbench_runner::bench::Boot;
-use proofbench_runner::{Bench, Trouble};
+use proofbench_runner::{Bench, Permission, Trouble};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -53,10 +53,31 @@ pub(super) struct Port {
 
 /// One survey and what it comes to.
 pub(super) struct Look {
+    /// State of the device.
+    state: String,
     /// State of the device, protocol, condition.
     label: String,
     survey: Survey,
     access: Result<Access, Unfit>,
+    /// Whether the condition that was asked for came about; if not, the look says nothing of the device.
+    made: bool,
+    /// What a reader is to know beside the level.
+    remark: String,
+}
+
+impl Look {
+    /// `cold_plug`: the part is known to look at SWCLK when reset is released. On other parts cold plugging opens nothing, and a probe that cannot do it
+    /// leaves no hole in the result.
+    fn of(state: &str, label: String, survey: Survey, cold_plug: bool) -> Self {
+        let access = classify(&survey);
+        let made = cold_plug || survey.job.attach != Attach::ColdPlug || !matches!(access, Err(Unfit::Unmet(_)));
+        Self { state: state.to_owned(), label, access, survey, made, remark: String::new() }
+    }
+
+    /// Whether the condition that was asked for came about.
+    pub fn was_made(&self) -> bool {
+        self.made
+    }
 }
 
 impl Port {
@@ -108,19 +129,36 @@ impl Port {
 
     /// Surveys the port as it is. For a race the device is switched off before and on while the probe polls.
     pub fn look(&mut self, bench: &mut Bench, state: &str, protocol: Protocol, attach: Attach) -> Result<Look, Trouble> {
+        self.survey(bench, state, protocol, attach, false)
+    }
+
+    /// Where a look found a core within reach and the firmware hidden: the same once more, with a reset asked for through that core, because what is latched
+    /// at a reset by pin or supply need not be latched at that one. `None` where there is nothing to gain, or the rig does not grant it; the look then says so.
+    pub fn look_behind_reset(&mut self, bench: &mut Bench, look: &mut Look) -> Result<Option<Look>, Trouble> {
+        if look.access != Ok(Access::Partial) {
+            return Ok(None);
+        }
+        if !bench.granted(Permission::DebugReset) {
+            look.remark = format!("; a reset through the core was not tried: the rig does not grant {}", Permission::DebugReset);
+            return Ok(None);
+        }
+        let job = &look.survey.job;
+        let (state, protocol, attach) = (look.state.clone(), job.protocol, job.attach);
+        self.survey(bench, &format!("{state}, reset through the core"), protocol, attach, true).map(Some)
+    }
+
+    fn survey(&mut self, bench: &mut Bench, state: &str, protocol: Protocol, attach: Attach, software_reset: bool) -> Result<Look, Trouble> {
         let poll = (self.boot.took + RACE_TAIL).min(Duration::from_millis(bench.bind().recovery_within_ms));
         let job = SurveyJob {
-            protocol,
             attach,
-            ram: self.bind.ram,
-            flash: self.bind.flash,
-            flash_known: Some(self.known),
             max_ap: match self.highest {
                 Some(highest) if protocol == Protocol::Jtag && !self.all_over_jtag => highest.saturating_add(MARGIN).min(self.bind.max_ap),
                 _ => self.bind.max_ap,
             },
             poll_ms: u64::try_from(poll.as_millis()).unwrap_or(u64::MAX),
             race_aps: self.mem_aps.clone(),
+            software_reset,
+            ..SurveyJob::new(protocol, self.bind.ram, self.bind.flash, Some(self.known))
         };
         let wait = bench.wait(SURVEY);
         let survey = if attach == Attach::PowerOnRace {
@@ -143,7 +181,8 @@ impl Port {
         let label = format!("{state}, {} {}", name(protocol), condition(attach));
         let text = serde_json::to_vec_pretty(&survey).map_err(|e| Trouble::Harness(format!("write down a survey: {e}")))?;
         bench.evidence(&format!("survey {label}.json"), &text);
-        Ok(Look { label, access: classify(&survey), survey })
+        let cold = self.bind.family.as_ref().is_some_and(|f| f.family().cold_plug);
+        Ok(Look::of(state, label, survey, cold))
     }
 
     /// As [`Port::look`] for a device that stays as it is over a power cycle: cycles the supply afterwards, because even a refused debugger leaves traces
@@ -170,12 +209,14 @@ impl Port {
         for look in looks {
             let finding = finding(self.declared, look);
             let range = if look.survey.aps.is_empty() { String::new() } else { format!(", access ports 0 to {}", look.survey.job.max_ap) };
-            let _ = write!(told, "{}{}{range}: {}", if told.is_empty() { "" } else { "; " }, look.label, level(look));
+            let level = if look.made { level(look) } else { format!("not tried: {}", level(look)) };
+            let _ = write!(told, "{}{}{range}: {level}{}", if told.is_empty() { "" } else { "; " }, look.label, look.remark);
             if finding > worst {
                 worst = finding;
             }
         }
-        let hot = looks.iter().find(|l| finding(self.declared, l) == worst);
+        // Of those that decide, the one that got furthest.
+        let hot = looks.iter().rev().filter(|l| finding(self.declared, l) == worst).max_by_key(|l| l.access.as_ref().ok());
         for unit in units.iter().copied() {
             match (&worst, hot) {
                 (Finding::Breaks, Some(look)) => {
@@ -199,6 +240,9 @@ enum Finding {
 
 fn finding(declared: Declared, look: &Look) -> Finding {
     let void = |why: &str| Finding::Void(format!("{}: {why}", look.label));
+    if !look.made {
+        return Finding::Fits;
+    }
     match &look.access {
         Err(unfit) => void(&unfit.to_string()),
         Ok(Access::Open) => Finding::Breaks,
@@ -246,6 +290,7 @@ fn condition(attach: Attach) -> &'static str {
         Attach::Running => "while running",
         Attach::UnderReset => "under reset",
         Attach::PowerOnRace => "from power-on",
+        Attach::ColdPlug => "plugged cold",
     }
 }
 
@@ -273,18 +318,8 @@ mod tests {
     use rstest::rstest;
 
     fn survey(dpidr: Said, cpuid: Said, flash: Said) -> Survey {
-        let job = SurveyJob {
-            protocol: Protocol::Swd,
-            attach: Attach::Running,
-            ram: 0x2000_0000,
-            flash: 0x8400,
-            flash_known: Some(7),
-            max_ap: 0,
-            poll_ms: 0,
-            race_aps: vec![],
-        };
+        let job = SurveyJob { max_ap: 0, ..SurveyJob::new(Protocol::Swd, 0x2000_0000, 0x8400, Some(7)) };
         let ap = ApSeen {
-            ap: 0,
             idr: 0x2477_0011,
             mem: true,
             csw: Said::Value(0x42),
@@ -292,19 +327,17 @@ mod tests {
             core: cpuid.clone(),
             cpuid,
             flash,
-            status: Said::NotTried,
+            ..ApSeen::unknown(0)
         };
         let reached = matches!(dpidr, Said::Value(_));
         Survey {
-            job,
             power_up: if reached { Said::Value(0xF000_0000) } else { Said::NotTried },
             dpidr,
             aps: if reached { vec![ap] } else { vec![] },
-            vtref_mv: None,
             attempts: 1,
             answered: 1,
             self_test: Some(true),
-            notes: vec![],
+            ..Survey::begun(job)
         }
     }
 
@@ -326,7 +359,7 @@ mod tests {
         #[case] core_only: &str,
     ) {
         let survey = survey(dpidr, cpuid, flash);
-        let look = Look { label: "here".to_owned(), access: classify(&survey), survey };
+        let look = Look::of("", "here".to_owned(), survey, false);
         for (declared, expected) in [(Declared::NoAccess, no_access), (Declared::CoreOnly, core_only)] {
             let found = match finding(declared, &look) {
                 Finding::Fits => "fits",
@@ -335,5 +368,21 @@ mod tests {
             };
             assert_eq!(found, expected, "{declared:?}");
         }
+    }
+
+    #[rstest]
+    #[case::part_that_looks_at_the_clock(true, "void")]
+    #[case::any_other_part(false, "fits")]
+    fn cold_plugging_that_the_probe_cannot_do_counts_where_it_matters(#[case] cold_plug: bool, #[case] expected: &str) {
+        let mut seen = survey(Said::Value(1), Said::Fault, Said::Fault);
+        (seen.job.attach, seen.unmet) = (Attach::ColdPlug, Some("no such pin".to_owned()));
+        let look = Look::of("", "here".to_owned(), seen, cold_plug);
+        assert_eq!(look.was_made(), cold_plug);
+        let found = finding(Declared::NoAccess, &look);
+        assert_eq!(if matches!(found, Finding::Void(_)) { "void" } else { "fits" }, expected, "{found:?}");
+        // Another condition that did not come about is a hole on every part.
+        let mut seen = survey(Said::Value(1), Said::Fault, Said::Fault);
+        seen.unmet = Some("no such line".to_owned());
+        assert!(matches!(finding(Declared::NoAccess, &Look::of("", "here".to_owned(), seen, cold_plug)), Finding::Void(_)));
     }
 }

@@ -13,6 +13,8 @@ const UNITS: &[&str] = &[DECLARED_PORT, OFF_WHEN_NOT_NEEDED];
 const NEEDS: &[Capability] = &[Capability::DebugPort, Capability::Console, Capability::Power];
 const UPDATING: &[Capability] = &[Capability::DebugPort, Capability::Console, Capability::Power, Capability::UpdatePath];
 const TWINS: &[&str] = &["debug-silent", "slow-boot", "noisy-log"];
+/// Beside them, parts that show little or nothing of themselves when they are locked.
+const LOCKED_TWINS: &[&str] = &["debug-silent", "slow-boot", "noisy-log", "debug-ap-hidden", "debug-power-up-refused", "debug-cold-plug-answers"];
 const CONTROL: &str = "nRST pulsed by the same probe restarts the application: new boot id, cause pin; a word written to TAR reads back";
 
 fn debug_port(row: &Row) -> bool {
@@ -43,31 +45,37 @@ const fn check(
     }
 }
 
-pub(super) const RUNNING: Check = check(
-    "debug-port/running",
-    "the debug port gives no access while the application runs, over every protocol and all access ports",
-    NEEDS,
-    &[],
-    &["debug-open", "debug-second-ap", "debug-partial", "debug-flash-zero", "debug-jtag-open", "debug-dormant-open"],
-    |bench| every_protocol(bench, "as delivered", Attach::Running),
-);
+pub(super) const RUNNING: Check = Check {
+    twins: LOCKED_TWINS,
+    ..check(
+        "debug-port/running",
+        "the debug port gives no access while the application runs, over every protocol and all access ports",
+        NEEDS,
+        &[],
+        &["debug-open", "debug-second-ap", "debug-partial", "debug-flash-zero", "debug-jtag-open", "debug-dormant-open"],
+        |bench| every_protocol(bench, "as delivered", &[Attach::Running]),
+    )
+};
 
-pub(super) const UNDER_RESET: Check = check(
-    "debug-port/under-reset",
-    "the debug port gives no access while reset is held and at its release, before any firmware has run",
-    NEEDS,
-    &[],
-    &["debug-open-under-reset", "debug-late-lock", "debug-open"],
-    |bench| every_protocol(bench, "as delivered", Attach::UnderReset),
-);
+pub(super) const UNDER_RESET: Check = Check {
+    twins: LOCKED_TWINS,
+    ..check(
+        "debug-port/under-reset",
+        "the debug port gives no access while reset is held and at its release, before any firmware has run, nor when SWCLK is low then",
+        NEEDS,
+        &[],
+        &["debug-open-under-reset", "debug-late-lock", "debug-open", "debug-cold-plug", "debug-reset-by-debugger"],
+        |bench| every_protocol(bench, "as delivered", &[Attach::UnderReset, Attach::ColdPlug]),
+    )
+};
 
 pub(super) const POWER_ON: Check = check(
     "debug-port/power-on",
     "the debug port gives no access in the first moments after power-on, polled from before",
     NEEDS,
     &[],
-    &["debug-late-lock", "debug-open"],
-    |bench| every_protocol(bench, "as delivered", Attach::PowerOnRace),
+    &["debug-late-lock", "debug-open", "debug-reset-by-debugger"],
+    |bench| every_protocol(bench, "as delivered", &[Attach::PowerOnRace]),
 );
 
 pub(super) const AFTER_REBOOT: Check =
@@ -151,14 +159,27 @@ pub(super) const AFTER_FACTORY_RESET: Check = check(
     },
 );
 
-/// Every protocol under one condition, with a power cycle after each.
-fn every_protocol(bench: &mut Bench, state: &str, attach: Attach) -> Result<(), Trouble> {
+/// Every protocol under these conditions, with a power cycle after each; and behind a reset through the core, wherever one was within reach.
+fn every_protocol(bench: &mut Bench, state: &str, attaches: &[Attach]) -> Result<(), Trouble> {
     each_row(bench, UNITS, |bench, row, report| {
         let mut port = Port::open(bench, row)?;
-        port.all_over_jtag = attach == Attach::Running;
+        port.all_over_jtag = attaches.contains(&Attach::Running);
         let mut looks = Vec::new();
-        for protocol in port.protocols.clone() {
-            looks.push(port.look_and_cycle(bench, state, protocol, attach)?);
+        for attach in attaches.iter().copied() {
+            for protocol in port.protocols.clone() {
+                let mut look = port.look_and_cycle(bench, state, protocol, attach)?;
+                let behind = port.look_behind_reset(bench, &mut look)?;
+                let made = look.was_made();
+                looks.push(look);
+                if let Some(behind) = behind {
+                    looks.push(behind);
+                    bench.power_cycle()?;
+                }
+                // What the probe cannot do over one protocol it cannot do over another.
+                if !made {
+                    break;
+                }
+            }
         }
         port.judge(bench, row, report, &looks);
         Ok(())

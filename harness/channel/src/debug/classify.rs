@@ -63,14 +63,35 @@ pub enum Unfit {
     /// The port answered first and then no more.
     #[error("the debug port stopped answering during the survey")]
     Lost,
+    /// The connector has no power.
+    #[error("the target has no power at the probe's connector ({0} mV): a port without power is not a locked one")]
+    Unpowered(u32),
+    /// The asked attach condition did not come about.
+    #[error("{0}")]
+    Unmet(String),
     /// A debug port that the survey does not know.
     #[error("debug port {0:08x} is of a version that the survey does not know")]
     Version(u32),
 }
 
+/// Below this no part runs: the lowest supply in use is 1.2 V.
+const UNPOWERED_MV: u32 = 1000;
+
 /// The level of access that the survey shows, or why it shows none. Evidence of access counts even from a driver that failed its self-test:
-/// a known word does not come about by chance. The absence of access counts only from a fit driver.
+/// a known word does not come about by chance. The absence of access counts only from a fit driver, on a target with power, and under the condition that
+/// was asked for.
 pub fn classify(survey: &Survey) -> Result<Access, Unfit> {
+    let level = seen(survey)?;
+    match (&survey.unmet, survey.vtref_mv) {
+        _ if level >= Access::Partial => {}
+        (_, Some(mv)) if level == Access::Silent && mv < UNPOWERED_MV => return Err(Unfit::Unpowered(mv)),
+        (Some(why), _) => return Err(Unfit::Unmet(why.clone())),
+        _ => {}
+    }
+    Ok(level)
+}
+
+fn seen(survey: &Survey) -> Result<Access, Unfit> {
     let known = survey.job.flash_known;
     if survey.aps.iter().any(|a| readable_firmware(a, known)) {
         return Ok(Access::Open);
@@ -130,14 +151,15 @@ impl Survey {
             if a.mem {
                 let enabled = matches!(a.csw, Said::Value(v) if v & DEVICE_EN != 0);
                 text += &format!(
-                    "; AP {} idr {:08x} {}: cpuid {}, ram {}, flash {}, core {}",
+                    "; AP {} idr {:08x} {}: cpuid {}, ram {}, flash {}, core {}{}",
                     a.ap,
                     a.idr,
                     if enabled { "enabled" } else { "disabled" },
                     word_for(&a.cpuid),
                     word_for(&a.ram),
                     word_for(&a.flash),
-                    word_for(&a.core)
+                    word_for(&a.core),
+                    if let Said::Value(_) = a.core_write { " (registers can be written)" } else { "" }
                 );
             } else if a.idr == 0 {
                 text += &format!("; AP {} gives no identification: {}", a.ap, word_for(&a.csw));

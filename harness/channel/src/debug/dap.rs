@@ -1,7 +1,7 @@
 //! The narrow waist between the survey and whatever moves the wire: one DP or AP access at a time.
 
 use super::{Protocol, Said};
-use crate::ChannelError;
+use crate::{ChannelError, ErrorKind};
 use std::time::Duration;
 
 /// DP register addresses (bank 0).
@@ -61,10 +61,16 @@ pub trait Dap {
     fn overrun_detect(&self) -> bool;
     /// Level of SWDIO or TDO with nobody driving; `None` where the probe cannot tell.
     fn line(&mut self) -> Result<Option<bool>, ChannelError>;
-    /// Target voltage, where measured.
+    /// Target voltage, where measured. A probe may have to let go of the port for it: asked before [`Dap::connect`] or after the last access only.
     fn vtref_mv(&mut self) -> Result<Option<u32>, ChannelError>;
     /// Drives nRST low, or releases it.
     fn nrst(&mut self, low: bool) -> Result<(), ChannelError>;
+    /// Holds SWCLK (TCK) low, or lets it go. `Unsupported` where the probe cannot move that pin by itself.
+    fn hold_clock(&mut self, _low: bool) -> Result<(), ChannelError> {
+        Err(ChannelError::new(ErrorKind::Unsupported, "hold SWCLK low"))
+    }
+    /// Lets so much bench time pass.
+    fn rest(&mut self, time: Duration);
     /// Bench time since the survey's begin. Each access takes some, so that a loop over accesses ends.
     fn elapsed(&mut self) -> Duration;
     /// Lets a moment pass between two attempts of a race, far shorter than any window worth finding. Probes whose attempts take real time need none.

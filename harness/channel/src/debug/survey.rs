@@ -1,7 +1,8 @@
 //! The one procedure by which a debug port is looked at, whatever probe moves the wire.
 //!
 //! Every access is bracketed: sticky flags clear, access, CTRL/STAT. A driver that swallows a fault, or that leaves it for the next access,
-//! changes nothing. Nothing is unlocked, erased or reset; the core is let go and the debug domain powered down at the end.
+//! changes nothing. Nothing is unlocked or erased, nothing is reset by a debugger unless the job grants it; core registers are put back, the core is let
+//! go and the debug domain powered down at the end.
 
 use super::dap::{Dap, DapFault, ap, dp};
 use super::{ApSeen, Attach, Protocol, Said, Survey, SurveyJob};
@@ -23,11 +24,16 @@ const DHCSR: u32 = 0xE000_EDF0;
 const DCRSR: u32 = 0xE000_EDF4;
 const DCRDR: u32 = 0xE000_EDF8;
 const DEMCR: u32 = 0xE000_EDFC;
+const AIRCR: u32 = 0xE000_ED0C;
+const SYSRESETREQ: u32 = 0x05FA_0004;
 const DEBUG_KEY: u32 = 0xA05F_0000;
 const S_REGRDY: u32 = 1 << 16;
 const S_HALT: u32 = 1 << 17;
-/// Number of the program counter in DCRSR.
+const S_RESET_ST: u32 = 1 << 25;
+/// Numbers of registers in DCRSR.
+const R0: u32 = 0;
 const PC: u32 = 15;
+const REGISTER_WRITE: u32 = 1 << 16;
 
 /// Not a palindrome in bytes or bits, word aligned: a driver that swaps bytes is found out.
 const MARK: u32 = 0x0102_0304;
@@ -37,6 +43,12 @@ const BATCH: u8 = 16;
 const POLLS: usize = 20;
 /// How long a power-up request may take to be acknowledged.
 const POWER_UP: Duration = Duration::from_millis(50);
+/// How long nRST is held where nothing is done meanwhile, and how long a part has to come out of it.
+const HOLD: Duration = Duration::from_millis(2);
+/// How long a reset that the core was asked for may take.
+const RESET_WITHIN: Duration = Duration::from_millis(100);
+/// Looks at it, should the probe's clock stand still.
+const RESET_LOOKS: usize = 10_000;
 
 /// Carries out `job`. `polling` is called once, when the first attempt has been made: from then on a race cannot be missed.
 ///
@@ -46,6 +58,9 @@ pub fn survey(dap: &mut dyn Dap, job: &SurveyJob, polling: &mut dyn FnMut()) -> 
     let result = Surveyor::new(dap, job).run(polling);
     if result.is_err() {
         // The survey's own error is the one worth reporting; the probe may be gone altogether.
+        if job.attach == Attach::ColdPlug {
+            let _ = dap.hold_clock(false);
+        }
         let _ = dap.nrst(false);
     }
     result
@@ -63,21 +78,15 @@ struct Surveyor<'a> {
 
 impl<'a> Surveyor<'a> {
     fn new(dap: &'a mut dyn Dap, job: &'a SurveyJob) -> Self {
-        let seen = Survey {
-            job: job.clone(),
-            dpidr: Said::NotTried,
-            power_up: Said::NotTried,
-            aps: Vec::new(),
-            vtref_mv: None,
-            attempts: 0,
-            answered: 0,
-            self_test: None,
-            notes: Vec::new(),
-        };
+        let seen = Survey::begun(job.clone());
         Self { dap, job, seen, halted: Vec::new(), caught: Vec::new() }
     }
 
     fn run(mut self, polling: &mut dyn FnMut()) -> Result<Survey, ChannelError> {
+        let race = self.job.attach == Attach::PowerOnRace;
+        if !race {
+            self.measure();
+        }
         let reached = match self.job.attach {
             Attach::Running => {
                 let reached = self.attempt()?;
@@ -95,17 +104,62 @@ impl<'a> Surveyor<'a> {
                 }
                 reached
             }
+            Attach::ColdPlug => {
+                self.plug_cold()?;
+                let reached = self.attempt()?;
+                polling();
+                reached
+            }
             Attach::PowerOnRace => self.race(polling)?,
         };
-        self.seen.vtref_mv = self.dap.vtref_mv()?;
         if reached {
             self.access_ports()?;
+            if self.job.software_reset {
+                self.software_reset()?;
+            }
             self.leave()?;
         } else if let Some(high) = self.dap.line()? {
             self.note(if high { "released line is high" } else { "released line is low: no power, or a short" });
         }
+        if self.job.attach == Attach::ColdPlug {
+            // A part that was plugged cold keeps its core in reset until the next one.
+            self.dap.nrst(true)?;
+            self.dap.rest(HOLD);
+        }
         self.dap.nrst(false)?;
+        if race || !reached {
+            self.measure();
+        }
         Ok(self.seen)
+    }
+
+    /// The target's voltage. A probe that cannot tell, or fails to, is no reason to give up a survey.
+    fn measure(&mut self) {
+        match self.dap.vtref_mv() {
+            Ok(None) => {}
+            Ok(measured) => self.seen.vtref_mv = measured,
+            Err(e) => self.note(format!("the target voltage could not be read: {e}")),
+        }
+    }
+
+    /// nRST released with SWCLK low. A probe that cannot hold the clock releases nRST all the same, and the survey says that this was no cold plugging.
+    fn plug_cold(&mut self) -> Result<(), ChannelError> {
+        self.dap.nrst(true)?;
+        let held = match self.dap.hold_clock(true) {
+            Ok(()) => true,
+            Err(e) if e.kind == ErrorKind::Unsupported => {
+                self.seen.unmet = Some("this probe cannot hold SWCLK low, so that nothing was plugged cold".to_owned());
+                false
+            }
+            Err(e) => return Err(e),
+        };
+        self.dap.rest(HOLD);
+        self.dap.nrst(false)?;
+        self.dap.rest(HOLD);
+        if held {
+            self.dap.hold_clock(false)?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, text: impl Into<String>) {
@@ -210,12 +264,18 @@ impl<'a> Surveyor<'a> {
             self.after_release(&mem)?;
         }
         for n in mem {
-            let core = self.core(n)?;
-            if let Some(a) = self.seen.aps.iter_mut().find(|a| a.ap == n) {
-                a.core = core;
-            }
+            self.core_access(n)?;
         }
         self.seen.aps.sort_by_key(|a| a.ap);
+        Ok(())
+    }
+
+    fn core_access(&mut self, n: u8) -> Result<(), ChannelError> {
+        let core = self.core(n)?;
+        let written = if let Said::Value(_) = core { self.core_write(n)? } else { Said::NotTried };
+        if let Some(a) = self.seen.aps.iter_mut().find(|a| a.ap == n) {
+            (a.core, a.core_write) = (core, written);
+        }
         Ok(())
     }
 
@@ -253,7 +313,7 @@ impl<'a> Surveyor<'a> {
                 // Reading an identification must not fail. It does where AP accesses never complete.
                 stuck => {
                     let lost = matches!(stuck, Said::Wait | Said::NoAck | Said::Protocol);
-                    self.seen.aps.push(blank_ap(n, stuck));
+                    self.seen.aps.push(ApSeen { csw: stuck, ..ApSeen::unknown(n) });
                     if lost {
                         return Ok(false);
                     }
@@ -265,9 +325,7 @@ impl<'a> Surveyor<'a> {
 
     fn one_ap(&mut self, n: u8, idr: u32) -> Result<ApSeen, ChannelError> {
         self.dap.check()?;
-        let mut seen = blank_ap(n, Said::NotTried);
-        seen.idr = idr;
-        seen.mem = is_mem(idr);
+        let mut seen = ApSeen { idr, mem: is_mem(idr), ..ApSeen::unknown(n) };
         if !seen.mem {
             seen.status = self.bracket(|dap| dap.ap_read(n, if idr == NRF_CTRL_AP { 0x0C } else { 0x08 }))?;
             return Ok(seen);
@@ -315,7 +373,8 @@ impl<'a> Surveyor<'a> {
 
     /// Under reset: C_DEBUGEN first, then the vector catch; the manual ignores the catch while C_DEBUGEN is 0.
     fn catch_reset(&mut self, n: u8) -> Result<(), ChannelError> {
-        self.write_word(n, DHCSR, DEBUG_KEY | 1)?;
+        let halt = if self.halted.contains(&n) { 2 } else { 0 };
+        self.write_word(n, DHCSR, DEBUG_KEY | halt | 1)?;
         if let Said::Value(demcr) = self.word(n, DEMCR)?
             && matches!(self.write_word(n, DEMCR, demcr | 1)?, Said::Value(_))
         {
@@ -333,13 +392,78 @@ impl<'a> Surveyor<'a> {
                 self.halted.push(n);
                 self.note(format!("AP {n}: core halted at the reset vector"));
             }
-            let Some(at) = self.seen.aps.iter().position(|a| a.ap == n) else { continue };
-            let mut again = self.seen.aps[at].clone();
-            self.words(n, &mut again)?;
-            let held = &mut self.seen.aps[at];
-            let opened = better(&mut held.cpuid, again.cpuid) | better(&mut held.ram, again.ram) | better(&mut held.flash, again.flash);
-            if opened {
+            if self.words_again(n)? {
                 self.note(format!("AP {n}: refused under reset, readable after its release"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether anything that was refused before is readable now. What was readable stays recorded.
+    fn words_again(&mut self, n: u8) -> Result<bool, ChannelError> {
+        let Some(at) = self.seen.aps.iter().position(|a| a.ap == n) else { return Ok(false) };
+        let mut again = self.seen.aps[at].clone();
+        self.words(n, &mut again)?;
+        let known = self.job.flash_known;
+        let had = &mut self.seen.aps[at];
+        // Another word than before is more only if it is the known one: a guard that blanks and then lets through.
+        if known.is_some() && again.flash == known.map_or(Said::NotTried, Said::Value) && had.flash != again.flash {
+            had.flash = Said::NotTried;
+        }
+        Ok(better(&mut had.cpuid, again.cpuid) | better(&mut had.ram, again.ram) | better(&mut had.flash, again.flash))
+    }
+
+    /// A reset asked for through a core that is within reach, with the core caught at its reset vector: before any firmware runs, and behind whatever was
+    /// latched at the reset before.
+    fn software_reset(&mut self) -> Result<(), ChannelError> {
+        let doors: Vec<u8> = self.seen.aps.iter().filter(|a| a.mem && matches!(a.core, Said::Value(_))).map(|a| a.ap).collect();
+        let Some(&door) = doors.first() else {
+            self.note("no core within reach: no software reset was asked for");
+            return Ok(());
+        };
+        for &n in &doors {
+            if !self.caught.iter().any(|c| c.0 == n) {
+                self.catch_reset(n)?;
+            }
+        }
+        // The write may fail on the wire although it took effect: the port may be reset with the device.
+        self.write_word(door, AIRCR, SYSRESETREQ)?;
+        let asked = self.dap.elapsed();
+        let mut looks = 0;
+        let happened = loop {
+            self.dap.check()?;
+            looks += 1;
+            match self.word(door, DHCSR)? {
+                Said::Value(v) if v != u32::MAX && v & S_RESET_ST != 0 => break true,
+                Said::NoAck | Said::Protocol | Said::Fault => {
+                    // Gone with the reset: one attempt to come back in. What was seen before it stays seen.
+                    let seen = (self.seen.dpidr.clone(), self.seen.power_up.clone());
+                    let back = self.attempt()?;
+                    (self.seen.dpidr, self.seen.power_up) = seen;
+                    if !back {
+                        break false;
+                    }
+                }
+                _ => {}
+            }
+            if looks >= RESET_LOOKS || self.dap.elapsed().saturating_sub(asked) > RESET_WITHIN {
+                break false;
+            }
+        };
+        self.halted.clear();
+        if !happened {
+            self.note("a software reset was asked for through the core and did not come about");
+            return Ok(());
+        }
+        self.note("a software reset was asked for through the core and took place");
+        for n in doors {
+            let stands = self.halted_now(n)?;
+            if stands {
+                self.halted.push(n);
+            }
+            if self.words_again(n)? {
+                let how = if stands { "with the core caught at its reset vector" } else { "with the core running" };
+                self.note(format!("AP {n}: refused before, readable after a software reset {how}"));
             }
         }
         Ok(())
@@ -350,15 +474,47 @@ impl<'a> Surveyor<'a> {
         if !self.halted.contains(&n) && !self.halt(n)? {
             return self.word(n, DHCSR).map(|s| if let Said::Value(_) = s { Said::Fault } else { s });
         }
-        if let refused @ (Said::Fault | Said::Wait | Said::NoAck | Said::Protocol) = self.write_word(n, DCRSR, PC)? {
+        self.register(n, PC)
+    }
+
+    /// Reads a register of a halted core.
+    fn register(&mut self, n: u8, number: u32) -> Result<Said, ChannelError> {
+        match self.transfer(n, number)? {
+            Said::Value(_) => self.word(n, DCRDR),
+            refused => Ok(refused),
+        }
+    }
+
+    fn set_register(&mut self, n: u8, number: u32, value: u32) -> Result<Said, ChannelError> {
+        match self.write_word(n, DCRDR, value)? {
+            Said::Value(_) => self.transfer(n, number | REGISTER_WRITE),
+            refused => Ok(refused),
+        }
+    }
+
+    fn transfer(&mut self, n: u8, what: u32) -> Result<Said, ChannelError> {
+        if let refused @ (Said::Fault | Said::Wait | Said::NoAck | Said::Protocol) = self.write_word(n, DCRSR, what)? {
             return Ok(refused);
         }
         for _ in 0..POLLS {
             if matches!(self.word(n, DHCSR)?, Said::Value(v) if v & S_REGRDY != 0) {
-                return self.word(n, DCRDR);
+                return Ok(Said::Value(what));
             }
         }
         Ok(Said::Wait)
+    }
+
+    /// Whether a register of the halted core takes another value. Its own is put back before the core runs on.
+    fn core_write(&mut self, n: u8) -> Result<Said, ChannelError> {
+        let Said::Value(own) = self.register(n, R0)? else { return Ok(Said::NotTried) };
+        let written = self.set_register(n, R0, !own)?;
+        let back = self.register(n, R0)?;
+        self.set_register(n, R0, own)?;
+        Ok(match (written, back) {
+            (Said::Value(_), Said::Value(v)) if v == !own => Said::Value(v),
+            (Said::Value(_), Said::Value(_)) => Said::Fault,
+            (Said::Value(_), refused) | (refused, _) => refused,
+        })
     }
 
     fn halt(&mut self, n: u8) -> Result<bool, ChannelError> {
@@ -467,20 +623,6 @@ fn aim(dap: &mut dyn Dap, n: u8, address: u32) -> Result<(), DapFault> {
     let csw = dap.ap_read(n, ap::CSW)?;
     dap.ap_write(n, ap::CSW, (csw & !0x37) | 2)?;
     dap.ap_write(n, ap::TAR, address)
-}
-
-fn blank_ap(ap: u8, csw: Said) -> ApSeen {
-    ApSeen {
-        ap,
-        idr: 0,
-        mem: false,
-        csw,
-        cpuid: Said::NotTried,
-        ram: Said::NotTried,
-        flash: Said::NotTried,
-        core: Said::NotTried,
-        status: Said::NotTried,
-    }
 }
 
 /// Keeps the answer that shows more. Says whether that was the new one.

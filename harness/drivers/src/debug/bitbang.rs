@@ -25,6 +25,8 @@ const IR_DPACC: u64 = 0xA;
 const IR_APACC: u64 = 0xB;
 /// Selection alert of the dormant state, first bit lowest.
 const ALERT: [u64; 2] = [0x86852D95_6209F392, 0x19BC0EA2_E3DDAFE9];
+/// Nanoseconds of one clock cycle.
+const CLOCK_NS: u128 = super::CLOCK.as_nanos();
 /// Half a millisecond at 4 MHz: an attempt takes as long, and real probes are no faster.
 const PAUSE_CLOCKS: u32 = 2000;
 const SELECT: u8 = 0x8;
@@ -282,6 +284,15 @@ impl Dap for BitBang<'_> {
     fn nrst(&mut self, low: bool) -> Result<(), ChannelError> {
         self.port.set_nrst(low);
         Ok(())
+    }
+
+    fn hold_clock(&mut self, low: bool) -> Result<(), ChannelError> {
+        self.port.set_clock_low(low);
+        Ok(())
+    }
+
+    fn rest(&mut self, time: Duration) {
+        self.port.spend(u32::try_from(time.as_nanos() / CLOCK_NS).unwrap_or(u32::MAX));
     }
 
     fn elapsed(&mut self) -> Duration {

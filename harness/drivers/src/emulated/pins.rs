@@ -30,6 +30,9 @@ impl Pins for EmulatedPins {
     fn set_nrst(&mut self, low: bool) {
         Pins::set_nrst(&mut *self.world.borrow_mut(), low);
     }
+    fn set_clock_low(&mut self, low: bool) {
+        self.world.borrow_mut().set_clock_low(low);
+    }
     fn nrst_low(&self) -> bool {
         self.world.borrow().nrst_low()
     }

@@ -128,17 +128,7 @@ impl DebugPort for SilentProbe {
 
     fn finish(&mut self, _: &Wait) -> Result<Survey, ChannelError> {
         let job = self.job.take().ok_or_else(|| ChannelError::new(ErrorKind::Driver, "finish a survey that was not begun"))?;
-        Ok(Survey {
-            job,
-            dpidr: Said::NoAck,
-            power_up: Said::NotTried,
-            aps: Vec::new(),
-            vtref_mv: None,
-            attempts: 1,
-            answered: 0,
-            self_test: None,
-            notes: Vec::new(),
-        })
+        Ok(Survey { dpidr: Said::NoAck, attempts: 1, ..Survey::begun(job) })
     }
 
     fn pulse_reset(&mut self, wait: &Wait) -> Result<(), ChannelError> {

@@ -39,6 +39,13 @@ pub struct LockRules {
     pub locked_as: Level,
     /// Hardware leaves the port open and the firmware locks it, this long after reset.
     pub window: Option<Duration>,
+    /// What the port lets through during [`LockRules::window`].
+    pub window_as: Level,
+    /// What a locked port lets through once SWCLK was low when nRST was released; `None` where the part does not look at the clock then.
+    /// Such a part keeps its core in reset until nRST is pulled again.
+    pub cold_plug: Option<Level>,
+    /// The lock is not applied after a reset that the debugger asked for through the core.
+    pub open_after_debugger_reset: bool,
     /// The lock holds only once reset is released.
     pub open_under_reset: bool,
     /// A second memory AP, at 3, that the lock forgets.
@@ -57,6 +64,9 @@ impl LockRules {
         Self {
             locked_as: Level::ApDisabled,
             window: None,
+            window_as: Level::Open,
+            cold_plug: None,
+            open_after_debugger_reset: false,
             open_under_reset: false,
             second_ap_open: false,
             jtag_open: false,
@@ -71,14 +81,23 @@ impl LockRules {
             Level::FlashFault
         } else if has("debug-flash-zero") {
             Level::FlashZero
-        } else if has("debug-silent") {
+        } else if has("debug-silent") || has("debug-cold-plug") || has("debug-cold-plug-answers") {
             Level::Silent
+        } else if has("debug-ap-hidden") {
+            Level::ApHidden
+        } else if has("debug-power-up-refused") {
+            Level::NoPowerAck
         } else {
             Level::ApDisabled
         };
+        let cold_plug = if has("debug-cold-plug") { Some(Level::Open) } else { has("debug-cold-plug-answers").then_some(Level::ApDisabled) };
+        let core_only = has("debug-reset-by-debugger");
         Self {
             locked_as,
-            window: has("debug-late-lock").then_some(Duration::from_millis(30)),
+            window: (has("debug-late-lock") || core_only).then_some(Duration::from_millis(30)),
+            window_as: if core_only { Level::FlashFault } else { Level::Open },
+            cold_plug,
+            open_after_debugger_reset: core_only,
             open_under_reset: has("debug-open-under-reset"),
             second_ap_open: has("debug-second-ap"),
             jtag_open: has("debug-jtag-open"),
@@ -97,6 +116,10 @@ pub(super) struct Sight {
     pub in_reset: bool,
     /// How long firmware has run since that reset; a halted core runs none.
     pub firmware: Duration,
+    /// SWCLK was low when nRST was released last.
+    pub cold_plugged: bool,
+    /// That reset was asked for by a debugger, through the core.
+    pub by_debugger: bool,
 }
 
 impl LockRules {
@@ -106,7 +129,13 @@ impl LockRules {
             || (self.jtag_open && entry.jtag)
             || (self.dormant_open && entry.from_dormant)
             || (self.open_under_reset && sight.in_reset)
-            || self.window.is_some_and(|w| sight.firmware < w);
-        if open { Level::Open } else { self.locked_as }
+            || (self.open_after_debugger_reset && sight.by_debugger);
+        if open {
+            return Level::Open;
+        }
+        if self.window.is_some_and(|w| sight.firmware < w) {
+            return self.window_as;
+        }
+        self.cold_plug.filter(|_| sight.cold_plugged).unwrap_or(self.locked_as)
     }
 }

@@ -14,6 +14,8 @@ pub trait Pins {
     fn tdo(&self) -> bool;
     /// Drives nRST low, or releases it.
     fn set_nrst(&mut self, low: bool);
+    /// Holds SWCLK low (`true`) or lets it rest high. Parts that are plugged cold look at it when nRST is released.
+    fn set_clock_low(&mut self, low: bool);
     /// nRST as it stands.
     fn nrst_low(&self) -> bool;
     /// The rail at the connector, in millivolts.
@@ -126,6 +128,9 @@ impl Pins for BareBoard {
         if released {
             self.reset();
         }
+    }
+    fn set_clock_low(&mut self, low: bool) {
+        self.wire.set_clock_low(low);
     }
     fn nrst_low(&self) -> bool {
         self.nrst_low

@@ -107,6 +107,13 @@ pub struct DebugUnit {
     secured: bool,
     powered: bool,
     in_reset: bool,
+    /// SWCLK is held low.
+    clock_low: bool,
+    /// It was when nRST was released last.
+    cold_plugged: bool,
+    /// A debugger has asked for the reset that comes next, and for the one that was last.
+    reset_asked: bool,
+    by_debugger: bool,
     reset_released_ns: u64,
     halted_since_ns: Option<u64>,
     halted_total_ns: u64,
@@ -123,6 +130,10 @@ impl DebugUnit {
             secured: true,
             powered: false,
             in_reset: false,
+            clock_low: false,
+            cold_plugged: false,
+            reset_asked: false,
+            by_debugger: false,
             reset_released_ns: 0,
             halted_since_ns: None,
             halted_total_ns: 0,
@@ -136,6 +147,7 @@ impl DebugUnit {
             self.powered = on;
             self.core = Core::cold();
             self.secured = true;
+            (self.cold_plugged, self.reset_asked, self.by_debugger) = (false, false, false);
             self.halted_since_ns = None;
             self.asks.clear();
         }
@@ -153,8 +165,16 @@ impl DebugUnit {
             self.core.halted = false;
             self.core.was_reset = true;
             self.halted_since_ns = None;
+            (self.cold_plugged, self.reset_asked) = (false, false);
+        } else if !low && self.in_reset {
+            self.cold_plugged = self.clock_low && self.rules.cold_plug.is_some();
         }
         self.in_reset = low;
+    }
+
+    /// SWCLK held low by the probe, or let go. Only the release of nRST looks at it.
+    pub fn set_clock_low(&mut self, low: bool) {
+        self.clock_low = low;
     }
 
     /// A system reset has just ended (power-on, pin, watchdog, software, brown-out) and hardware latched the life-cycle word.
@@ -165,6 +185,7 @@ impl DebugUnit {
         self.core.was_reset = true;
         self.core.halted = catch;
         self.core.regs[15] = RESET_VECTOR & !1;
+        self.by_debugger = std::mem::take(&mut self.reset_asked);
         self.reset_released_ns = now_ns;
         self.halted_total_ns = 0;
         self.halted_since_ns = catch.then_some(now_ns);
@@ -175,9 +196,9 @@ impl DebugUnit {
         catch
     }
 
-    /// Whether the core stands still under a debugger.
+    /// Whether the core stands still under a debugger: halted, or kept in reset because the probe was plugged cold.
     pub fn halted(&self) -> bool {
-        self.core.halted
+        self.core.halted || self.cold_plugged
     }
 
     /// What was asked since the last call, in order.
@@ -190,7 +211,14 @@ impl DebugUnit {
         if !self.powered {
             return Level::Silent;
         }
-        self.rules.level(Sight { secured: self.secured, in_reset: self.in_reset, firmware: self.firmware(now_ns) }, entry)
+        let sight = Sight {
+            secured: self.secured,
+            in_reset: self.in_reset,
+            firmware: self.firmware(now_ns),
+            cold_plugged: self.cold_plugged,
+            by_debugger: self.by_debugger,
+        };
+        self.rules.level(sight, entry)
     }
 
     fn firmware(&self, now_ns: u64) -> Duration {
@@ -328,7 +356,10 @@ impl DebugUnit {
             DCRDR => self.core.dcrdr = value,
             DEMCR => self.core.demcr = value,
             DFSR => self.core.dfsr &= !value,
-            AIRCR if value >> 16 == 0x05FA && value & 4 != 0 => self.ask(Ask::Reset),
+            AIRCR if value >> 16 == 0x05FA && value & 4 != 0 => {
+                self.reset_asked = true;
+                self.ask(Ask::Reset);
+            }
             0xE000_2000 if value & 2 != 0 => self.core.breakpoint_ctrl = (self.core.breakpoint_ctrl & !1) | (value & 1),
             0xE000_2008..=0xE000_201F => self.core.breakpoints[((address - 0xE000_2008) / 4) as usize] = value,
             0xE000_0000..=0xE00F_FFFF => {}

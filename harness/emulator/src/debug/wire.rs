@@ -171,6 +171,11 @@ impl Wire {
         self.dap.unit.set_nrst(low);
     }
 
+    /// SWCLK held low by the probe, or let go.
+    pub fn set_clock_low(&mut self, low: bool) {
+        self.dap.unit.set_clock_low(low);
+    }
+
     /// A system reset has ended and hardware has latched the life-cycle word. Says whether the core stays halted at the reset vector.
     pub fn system_reset(&mut self, now_ns: u64, secured: bool) -> bool {
         self.dap.unit.system_reset(now_ns, secured)

@@ -84,6 +84,9 @@ impl Pins for World {
     fn set_nrst(&mut self, low: bool) {
         self.change_nrst(|w| w.nrst_probe = low);
     }
+    fn set_clock_low(&mut self, low: bool) {
+        self.wire.set_clock_low(low);
+    }
     fn nrst_low(&self) -> bool {
         self.nrst_low_now()
     }
