@@ -22,6 +22,7 @@ pub mod smp;
 pub mod storage;
 mod text;
 mod time;
+pub mod update;
 
 pub use channels::Channels;
 pub use gpio::GpioLine;

@@ -4,8 +4,10 @@
 //! panic when a peer misbehaves, as tests do.
 #![allow(clippy::missing_panics_doc)] // a test's ground that cannot be laid ends the test
 
+mod cable;
 mod peer;
 
+pub use cable::Cable;
 pub use peer::Peer;
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};

@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -45,8 +46,17 @@ pub struct Peer {
 impl Peer {
     /// Starts it as leader of a group of its own. Standard output and standard error are collected line by line.
     pub fn start(command: &mut Command) -> Peer {
+        Self::launch(command.stdin(Stdio::null()).stdout(Stdio::piped()))
+    }
+
+    /// Starts it with its standard input and output at the far end of a cable. Standard error is collected.
+    pub fn on_cable(command: &mut Command, cable: &crate::Cable) -> Peer {
+        Self::launch(command.stdin(OwnedFd::from(cable.far())).stdout(OwnedFd::from(cable.far())))
+    }
+
+    fn launch(command: &mut Command) -> Peer {
         let name = command.get_program().to_string_lossy().into_owned();
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let command = command.stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap_or_else(|e| panic!("start {name}: {e}"));
         let said = Arc::new(Shared::default());
         if let Some(out) = child.stdout.take() {
@@ -101,6 +111,20 @@ impl Peer {
             }
             assert!(Instant::now() < until, "{} never listened on {port}", self.name);
             std::thread::yield_now();
+        }
+    }
+
+    /// Waits until it has ended by itself, and says whether it was content.
+    pub fn finish(&mut self) -> bool {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.success(),
+                Ok(None) => {}
+                Err(e) => panic!("wait for {}: {e}", self.name),
+            }
+            assert!(Instant::now() < until, "{} never ended", self.name);
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

@@ -1,0 +1,66 @@
+//! Update paths beside SMP. Each of them takes whole images only, and says `Unsupported` of all that it cannot ask a device.
+
+pub mod modem;
+
+use crate::TimeBase;
+use proofbench_channel::{ChannelError, Chunk, ErrorKind, Moment};
+
+/// Most remarks that are kept until somebody asks for them.
+const REMARKS_MOST: usize = 200;
+
+/// The bytes of a piece that is a whole image. `Unsupported` for every other piece: nothing is kept for later, so nothing can be mixed up.
+fn whole<'a>(chunk: &Chunk<'a>, path: &str) -> Result<&'a [u8], ChannelError> {
+    if chunk.offset == 0 && chunk.total.map(|n| n as usize) == Some(chunk.data.len()) {
+        return Ok(chunk.data);
+    }
+    let total = chunk.total.map_or(String::new(), |n| format!(" of {n}"));
+    let piece = format!("send bytes {}+{}{total} by {path}, which takes whole images only", chunk.offset, chunk.data.len());
+    Err(ChannelError::new(ErrorKind::Unsupported, piece))
+}
+
+/// The error of what a path has no request for.
+fn cannot<T>(what: &str, path: &str) -> Result<T, ChannelError> {
+    Err(ChannelError::new(ErrorKind::Unsupported, format!("{what} by {path}")))
+}
+
+/// The offset after the last byte of an image.
+fn end_of(image: &[u8]) -> u32 {
+    u32::try_from(image.len()).unwrap_or(u32::MAX)
+}
+
+/// What a path saw on its own account.
+struct Remarks {
+    time: TimeBase,
+    kept: Vec<(Moment, String)>,
+}
+
+impl Remarks {
+    fn new(time: TimeBase) -> Self {
+        Self { time, kept: Vec::new() }
+    }
+
+    fn add(&mut self, text: impl Into<String>) {
+        if self.kept.len() < REMARKS_MOST {
+            self.kept.push((self.time.now(), text.into()));
+        }
+    }
+
+    fn take(&mut self) -> Vec<(Moment, String)> {
+        std::mem::take(&mut self.kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_image_is_one() {
+        let piece = Chunk { offset: 0, data: &[1, 2, 3], total: Some(3), sha: None };
+        assert_eq!(whole(&piece, "x").unwrap(), [1, 2, 3]);
+        assert_eq!(whole(&Chunk { data: &[], total: Some(0), ..piece }, "x").unwrap(), [0; 0]);
+        for other in [Chunk { total: Some(4), ..piece }, Chunk { total: None, ..piece }, Chunk { offset: 3, total: Some(3), ..piece }] {
+            assert_eq!(whole(&other, "x").unwrap_err().kind, ErrorKind::Unsupported);
+        }
+    }
+}
