@@ -64,14 +64,15 @@ impl Console {
         }
     }
 
-    /// What to poll.
-    pub fn poll_fds<'a>(&'a self, into: &mut Vec<PollFd<'a>>) {
-        into.push(self.pty.poll_fd());
+    /// What to poll; `listen` says whether the device takes more.
+    pub fn poll_fds<'a>(&'a self, listen: bool, into: &mut Vec<PollFd<'a>>) {
+        into.push(self.pty.poll_fd(listen));
         into.extend(self.raw.iter().map(|conn| {
+            let less = if listen { PollFlags::IN } else { PollFlags::empty() };
             let more = if conn.is_behind() { PollFlags::OUT } else { PollFlags::empty() };
-            conn.poll_fd(PollFlags::IN | more)
+            conn.poll_fd(less | more)
         }));
-        into.extend(self.com.iter().map(Host::poll_fd));
+        into.extend(self.com.iter().map(|host| host.poll_fd(listen)));
     }
 
     /// Sends what the device says to everybody.
@@ -90,21 +91,32 @@ impl Console {
     pub fn serve(&mut self, device: &mut Device) -> io::Result<bool> {
         let mut arrived = [0; 4096];
         self.pty.flush()?;
-        let n = self.pty.read(&mut arrived)?;
-        device.world.write(Uart::Console, &arrived[..n]);
-        let mut heard = n > 0;
-        self.raw.retain_mut(|conn| match conn.flush().then(|| conn.read(&mut arrived)) {
-            Some(Got::Bytes(n)) => {
-                device.world.write(Uart::Console, &arrived[..n]);
-                heard = true;
-                true
+        let mut heard = false;
+        if device.takes_more(Uart::Console) {
+            let n = self.pty.read(&mut arrived)?;
+            device.world.write(Uart::Console, &arrived[..n]);
+            heard = n > 0;
+        }
+        self.raw.retain_mut(|conn| {
+            if !conn.flush() {
+                return false;
             }
-            Some(Got::Nothing) => true,
-            Some(Got::Gone) | None => false,
+            if !device.takes_more(Uart::Console) {
+                return true;
+            }
+            match conn.read(&mut arrived) {
+                Got::Bytes(n) => {
+                    device.world.write(Uart::Console, &arrived[..n]);
+                    heard = true;
+                    true
+                }
+                Got::Nothing => true,
+                Got::Gone => false,
+            }
         });
         for n in (0..self.com.len()).rev() {
             let mut acts = Vec::new();
-            let there = self.com[n].serve(&mut acts);
+            let there = self.com[n].serve(device.takes_more(Uart::Console), &mut acts);
             heard |= !acts.is_empty();
             for act in acts {
                 match act {

@@ -3,6 +3,9 @@
 use proofbench_emulator::{Uart, World};
 use std::time::Duration;
 
+/// How far behind a line may be.
+const LINE_MOST_NS: u64 = 1_000_000_000;
+
 /// The device, and who holds what of it. A line that several can hold is held as long as one of them does.
 pub struct Device {
     /// The device.
@@ -37,6 +40,11 @@ impl Device {
 
     fn drive_nrst(&mut self) {
         self.world.set_nrst(self.nrst_fixture || self.nrst_rts);
+    }
+
+    /// Whether the line to a UART takes more. One that is a second behind does not: who types is kept waiting, as by an adapter whose buffer is full.
+    pub fn takes_more(&self, uart: Uart) -> bool {
+        self.world.line_busy(uart) < LINE_MOST_NS
     }
 
     /// BREAKs that firmware has taken from the console.

@@ -1,11 +1,14 @@
 //! The board's TCP and UDP ports: bound once, all non-blocking, and handed from a supervisor to the device's process whole.
 
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
+    SocketType, bind, listen, recvmsg, sendmsg, socket_with, sockopt,
+};
 use serde::Serialize;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -13,6 +16,9 @@ use std::os::unix::net::UnixStream;
 const DOORS: usize = 7;
 /// Most callers who are turned away at one look.
 const CALLS_MOST: usize = 32;
+
+/// Callers that may wait.
+const BACKLOG: i32 = 128;
 
 /// Every port of the device's side of the bench.
 #[derive(Debug)]
@@ -53,7 +59,8 @@ pub struct Numbers {
 }
 
 impl Doors {
-    /// Binds them all on 127.0.0.1: the debug probe where asked (0 picks a port), the others where there is room.
+    /// Binds them all on 127.0.0.1: the debug probe where asked (0 picks a port), the others where there is room. A port that was asked for may be one
+    /// that its asker keeps for us, bound for sharing and not listened to.
     pub fn bind(debug: u16) -> io::Result<Self> {
         let tcp = |port| -> io::Result<TcpListener> {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
@@ -62,8 +69,7 @@ impl Doors {
         };
         let smp_udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         smp_udp.set_nonblocking(true)?;
-        // The port that was asked for first: the others must not take it.
-        let debug = tcp(debug)?;
+        let debug = if debug == 0 { tcp(0)? } else { reserved(debug)? };
         Ok(Self { rfc2217: tcp(0)?, raw: tcp(0)?, debug, bitbang: tcp(0)?, pyocd: tcp(0)?, fixture: tcp(0)?, smp_udp })
     }
 
@@ -138,4 +144,14 @@ impl Doors {
         let [rfc2217, raw, debug, bitbang, pyocd, fixture] = [a, b, c, d, e, f].map(TcpListener::from);
         Ok(Self { rfc2217, raw, debug, bitbang, pyocd, fixture, smp_udp: smp.into() })
     }
+}
+
+/// Listens on a port that somebody of ours may hold so that nobody else is given it while there is no device.
+fn reserved(port: u16) -> io::Result<TcpListener> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }

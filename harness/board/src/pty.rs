@@ -60,9 +60,12 @@ impl Pty {
         &self.node
     }
 
-    /// What to poll.
-    pub fn poll_fd(&self) -> PollFd<'_> {
-        let flags = if self.backlog.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+    /// What to poll; `listen` says whether the other side is listened to.
+    pub fn poll_fd(&self, listen: bool) -> PollFd<'_> {
+        let mut flags = if listen { PollFlags::IN } else { PollFlags::empty() };
+        if !self.backlog.is_empty() {
+            flags |= PollFlags::OUT;
+        }
         PollFd::new(&self.master, flags)
     }
 

@@ -220,9 +220,11 @@ impl Board {
         if ready[UPDATE] {
             let mut arrived = [0; 4096];
             self.update.flush()?;
-            let n = self.update.read(&mut arrived)?;
-            device.world.write(Uart::Update, &arrived[..n]);
-            heard |= n > 0;
+            if device.takes_more(Uart::Update) {
+                let n = self.update.read(&mut arrived)?;
+                device.world.write(Uart::Update, &arrived[..n]);
+                heard |= n > 0;
+            }
         }
         if ready[PROBES] {
             heard |= self.bmp.serve(&mut device.world);
@@ -262,9 +264,9 @@ impl Board {
             _ => {}
         }
         ends[PARENT] = fds.len();
-        self.console.poll_fds(&mut fds);
+        self.console.poll_fds(self.device.takes_more(Uart::Console), &mut fds);
         ends[CONSOLE] = fds.len();
-        fds.push(self.update.poll_fd());
+        fds.push(self.update.poll_fd(self.device.takes_more(Uart::Update)));
         ends[UPDATE] = fds.len();
         fds.extend([self.bmp.poll_fd(), self.bitbang.poll_fd(), self.pyocd.poll_fd()].into_iter().flatten());
         ends[PROBES] = fds.len();

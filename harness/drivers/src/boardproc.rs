@@ -10,8 +10,10 @@ use crate::{Channels, RealClock, TimeBase, file, smp};
 use fixture::{BoardFixture, BoardReset};
 use process::{BoardPower, Process};
 use proofbench_channel::{ChannelError, ErrorKind, Fixture, Power, Reset};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -41,6 +43,8 @@ pub struct Board {
     time: TimeBase,
     debug_port: u16,
     process: Rc<RefCell<Process>>,
+    /// Keeps the probe's port ours while there is no device to listen on it.
+    _reserved: Rc<OwnedFd>,
 }
 
 impl Board {
@@ -55,12 +59,11 @@ impl Board {
                 (scratch.path().to_path_buf(), Some(scratch))
             }
         };
-        // The port is free now and bound by the board at each power-on, so that the probe's address outlives power cycles.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(|e| failed("find a free TCP port", e))?;
+        let (reserved, debug_port) = reserve().map_err(|e| failed("find a free TCP port", e))?;
         let time = TimeBase::scaled(setup.speed);
-        let process = Process::new(program, &dir, free.port(), setup, time, scratch);
+        let process = Process::new(program, &dir, debug_port, setup, time, scratch);
         process.provision()?;
-        Ok(Self { dir, time, debug_port: free.port(), process: Rc::new(RefCell::new(process)) })
+        Ok(Self { dir, time, debug_port, process: Rc::new(RefCell::new(process)), _reserved: Rc::new(reserved) })
     }
 
     /// The folder: `console`, `update`, `flash.bin` lie in it (`{board}` of a rig file).
@@ -113,6 +116,16 @@ impl Board {
     }
 }
 
+/// A TCP port that nobody else is given as long as the socket lives. Nobody listens on it, so callers are refused; the board, which binds it for sharing
+/// as well, listens at each power-on, so that the probe's address outlives power cycles.
+fn reserve() -> std::io::Result<(OwnedFd, u16)> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+    let address = SocketAddrV4::try_from(getsockname(&socket)?)?;
+    Ok((socket, address.port()))
+}
+
 /// The program, where the setup, the environment or the neighbourhood of this executable say it is.
 fn find_program(given: Option<&Path>) -> Result<PathBuf, ChannelError> {
     const NAME: &str = "proofbench-board";
@@ -135,6 +148,13 @@ fn find_program(given: Option<&Path>) -> Result<PathBuf, ChannelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reserved_port_refuses_callers_and_is_given_to_nobody_who_does_not_share() {
+        let (_socket, port) = reserve().unwrap();
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused));
+        assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_err_and(|e| e.kind() == std::io::ErrorKind::AddrInUse));
+    }
 
     #[test]
     fn a_program_that_is_not_there_is_named_with_what_helps() {

@@ -3,5 +3,10 @@
 
 mod bench;
 mod conformance;
+mod probes;
 mod stock_client;
+mod switch;
+mod switched;
+mod tcp_console;
+mod udp;
 mod wires;

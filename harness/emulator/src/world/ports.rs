@@ -17,6 +17,10 @@ impl World {
     pub fn send_break(&mut self, uart: Uart) {
         self.send(uart, Input::Break, 2);
     }
+    /// How long the line to the device is still busy with what was sent, in nanoseconds.
+    pub fn line_busy(&self, uart: Uart) -> u64 {
+        self.rx_free[uart as usize].saturating_sub(self.now)
+    }
     /// How many BREAKs firmware has taken from this UART since the world began. What it makes of them is its own business; this product ignores them.
     pub fn breaks(&self, uart: Uart) -> u32 {
         self.hw.state.breaks[uart as usize]

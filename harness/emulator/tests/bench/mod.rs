@@ -56,6 +56,14 @@ fn value(d: &mut minicbor::Decoder<'_>) -> Value {
     }
 }
 
+/// An SMP request as one message.
+pub fn message(seq: u8, group: u8, id: u8, write: bool, body: &[u8]) -> Vec<u8> {
+    let len = (body.len() as u16).to_be_bytes();
+    let mut message = vec![8 | if write { 2 } else { 0 }, 0, len[0], len[1], 0, group, seq, id];
+    message.extend(body);
+    message
+}
+
 /// A device on its bench.
 pub struct Dut {
     pub world: World,
@@ -160,10 +168,7 @@ impl Dut {
     /// One SMP request; its answer.
     pub fn smp(&mut self, group: u8, id: u8, write: bool, body: &[u8]) -> Value {
         self.seq = self.seq.wrapping_add(1);
-        let len = (body.len() as u16).to_be_bytes();
-        let mut message = vec![8 | if write { 2 } else { 0 }, 0, len[0], len[1], 0, group, self.seq, id];
-        message.extend(body);
-        let answers = self.exchange(&encode(&message));
+        let answers = self.exchange(&encode(&message(self.seq, group, id, write, body)));
         assert_eq!(answers.len(), 1, "one answer to group {group} command {id}");
         let (head, body) = answers[0].split_at(8);
         assert_eq!(head, [8 | if write { 3 } else { 1 }, 0, (body.len() >> 8) as u8, body.len() as u8, 0, group, self.seq, id]);

@@ -209,3 +209,61 @@ fn a_debugger_under_reset_sees_the_device_it_is_wired_to() {
     Pins::set_nrst(&mut w, false);
     assert!(run(&mut w, 300).contains("cause=pin"));
 }
+
+#[test]
+fn large_capacitors_keep_the_device_running_and_hold_its_ram_for_longer() {
+    let mut w = conforming();
+    power_on(&mut w);
+    w.set_discharge(std::time::Duration::from_millis(200));
+    w.set_power(false);
+    assert_eq!(run(&mut w, 100), "");
+    assert!((2990..=3010).contains(&w.rail_mv()), "half of the way to the brown-out level: {}", w.rail_mv());
+    w.write(Uart::Console, b"s");
+    assert!(run(&mut w, 50).contains("state 1.2.0"), "it runs on");
+    run(&mut w, 60);
+    assert!(!w.powered() && w.rail_mv() > 2600, "{}", w.rail_mv());
+    w.set_power(true);
+    let log = run(&mut w, 300);
+    assert!(log.contains("cause=brown-out") && log.contains("ram=kept"), "{log}");
+    w.set_power(false);
+    run(&mut w, 1_150);
+    assert_eq!(w.rail_mv(), 0);
+    w.set_power(true);
+    let log = run(&mut w, 300);
+    assert!(log.contains("cause=power-on") && log.contains("ram=lost"), "{log}");
+}
+
+#[rstest]
+#[case(2900, true, "")]
+#[case(1800, false, "cause=brown-out")]
+#[case(0, false, "cause=power-on")]
+fn what_is_fed_past_the_switch_decides_what_off_means(#[case] mv: u32, #[case] runs: bool, #[case] says: &str) {
+    let mut w = conforming();
+    power_on(&mut w);
+    w.set_back_feed(mv);
+    assert_eq!(w.rail_mv(), 3300, "the supply is stronger");
+    w.set_power(false);
+    assert_eq!(run(&mut w, 300), "");
+    assert_eq!((w.rail_mv(), w.powered()), (mv, runs));
+    w.set_power(true);
+    let log = run(&mut w, 300);
+    assert!(if says.is_empty() { log.is_empty() } else { log.contains(says) }, "{log}");
+    w.set_power(false);
+    w.set_back_feed(0);
+    run(&mut w, 20);
+    assert_eq!(w.rail_mv(), 0, "nothing feeds it any more");
+}
+
+#[test]
+fn a_break_is_counted_once_firmware_has_taken_it_and_does_nothing_else() {
+    let mut w = World::new(&Setup::new(1, 1, &image("1.2.0", 1, 5_000)));
+    w.send_break(Uart::Console);
+    power_on(&mut w);
+    run(&mut w, 100);
+    assert_eq!(w.breaks(Uart::Console), 0, "without power nobody hears it");
+    w.send_break(Uart::Console);
+    w.write(Uart::Console, b"x");
+    w.send_break(Uart::Console);
+    assert_eq!(run(&mut w, 100), "x");
+    assert_eq!((w.breaks(Uart::Console), w.breaks(Uart::Update)), (2, 0));
+}
