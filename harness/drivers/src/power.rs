@@ -9,9 +9,17 @@
 
 pub mod command;
 pub mod gpio;
+mod http;
 pub mod scpi;
+pub mod shelly;
 pub mod snmp;
+mod tasmota;
+pub mod tasmota_http;
+pub mod tasmota_mqtt;
 pub mod usb_hub;
+
+pub use http::{URL_EXAMPLE, url_trouble};
+pub use tasmota::RELAY_MOST;
 
 use crate::TimeBase;
 use proofbench_channel::{ChannelError, ErrorKind, PowerAsk, PowerSeen, Wait};
