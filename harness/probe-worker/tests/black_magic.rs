@@ -1,13 +1,14 @@
 //! Unmodified probe-rs through the board's Black Magic Probe server: the same survey, the same levels.
 #![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
 
-use proofbench_board::bmp::{self, Access};
+use proofbench_board::bmp::Session;
+use proofbench_board::probes::Conversation;
 use proofbench_channel::debug::{Access as Level, Attach, Failure, Protocol, Survey, SurveyJob, Unfit, WorkerAct, WorkerJob, WorkerSays, classify};
 use proofbench_emulator::debug::{BareBoard, Level as Lock, LockRules, Pins, RAM};
 use proofbench_probe_worker::run;
 use rstest::rstest;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,10 +18,19 @@ const KNOWN: u32 = 0x4148_5431;
 #[derive(Clone)]
 struct Shared(Arc<Mutex<BareBoard>>);
 
-impl Access for Shared {
-    fn with_pins(&mut self, use_pins: &mut dyn FnMut(&mut dyn Pins)) -> bool {
-        use_pins(&mut *self.0.lock().unwrap());
-        true
+/// Serves one host until it hangs up.
+fn serve(mut stream: TcpStream, board: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut session = Session::default();
+    let mut received = [0u8; 4096];
+    loop {
+        let n = stream.read(&mut received)?;
+        let mut answers = Vec::new();
+        let goes_on = n > 0 && session.feed(&received[..n], &mut *board.0.lock().unwrap(), &mut answers);
+        stream.write_all(&answers)?;
+        if !goes_on {
+            return Ok(());
+        }
     }
 }
 
@@ -34,8 +44,11 @@ fn board(rules: LockRules) -> (Shared, SocketAddr) {
     let shared = Shared(Arc::new(Mutex::new(board)));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let mut access = shared.clone();
-    std::thread::spawn(move || bmp::serve(&listener, &mut access));
+    let served = shared.clone();
+    std::thread::spawn(move || {
+        // A host that went away without a word is everyday life.
+        listener.incoming().flatten().for_each(|stream| drop(serve(stream, &served)));
+    });
     (shared, address)
 }
 

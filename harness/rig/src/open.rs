@@ -103,10 +103,12 @@ impl ResolvedRig {
             )),
         };
         let time = board.as_ref().map_or_else(TimeBase::real, |(_, b)| b.time());
-        let place = Place { base: &self.base, board: board.as_ref().map(|(_, b)| b), time };
+        let mut place = Place { base: &self.base, board: board.as_ref().map(|(_, b)| b), time, lines: None };
         let (drivers, mut channels) = (&self.drivers, Channels::new(Box::new(RealClock(time))));
-        if let Some(driver) = &drivers.console {
-            channels.console = driver.open(&place).map_err(opened("console"))?;
+        if let Some(driver) = &drivers.console
+            && let Some((console, lines)) = driver.open(&place).map_err(opened("console"))?
+        {
+            (channels.console, place.lines) = (Some(console), Some(lines));
         }
         if let Some(driver) = &drivers.power {
             channels.power = driver.open(&place).map_err(opened("power"))?;

@@ -146,6 +146,9 @@ impl<'a> Resolver<'a> {
             update: self.read("update", &file.update, UpdateDriver::read)?,
             crash: self.read("crash", &file.crash, OwnDriver::crash)?,
         };
+        if let (Some(reset), Some(section)) = (&drivers.reset, &file.reset) {
+            reset.fits(drivers.console.as_ref(), &Section::new(self.source, "reset", section))?;
+        }
         let device = self.device(&file, &drivers)?;
         let lease = match &file.lease {
             Some(lease) => Some(base.join(lease.get_ref())),

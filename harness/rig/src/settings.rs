@@ -7,6 +7,7 @@ mod common;
 pub mod console;
 pub mod debug;
 pub mod plain;
+pub mod port;
 pub mod power;
 pub mod reset;
 pub mod storage;
@@ -19,6 +20,7 @@ use crate::file::Driven;
 use proofbench_drivers::TimeBase;
 use proofbench_drivers::boardproc::Board;
 use proofbench_drivers::child::Program;
+use proofbench_drivers::line::ControlLines;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -173,6 +175,8 @@ pub(crate) struct Place<'a> {
     pub board: Option<&'a Board>,
     /// The rig's time line.
     pub time: TimeBase,
+    /// The control lines of the console's port, once that is open.
+    pub lines: Option<ControlLines>,
 }
 
 impl Place<'_> {

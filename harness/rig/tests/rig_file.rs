@@ -1,7 +1,9 @@
 //! A mistake in a rig file is told with its place, its value and what would be valid; every knob changes something.
 
-use proofbench_rig::settings::console::{ConsoleDriver, Port};
+use proofbench_drivers::line::{LineAddress, LineSettings};
+use proofbench_rig::settings::console::ConsoleDriver;
 use proofbench_rig::settings::debug::DebugDriver;
+use proofbench_rig::settings::port::Port;
 use proofbench_rig::settings::update::UpdateDriver;
 use proofbench_rig::{Capability, Device, Permission, ResolvedRig};
 use rstest::rstest;
@@ -27,7 +29,7 @@ fn with(rest: &str) -> ResolvedRig {
 )]
 #[case::unknown_key(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"serial\"\n  bauds = 9600\n",
-    "rigs/bench.toml:5:3: `bauds`: unknown field `bauds`, expected `port` or `baud`"
+    "rigs/bench.toml:5:3: `bauds`: unknown field `bauds`, expected one of `port`, `baud`, `data-bits`, `parity`, `stop-bits`, `flow`, `dtr`, `rts`"
 )]
 #[case::wrong_type(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"serial\"\nport = { path = \"x\" }\nbaud = \"fast\"\n",
@@ -40,11 +42,11 @@ fn with(rest: &str) -> ResolvedRig {
 #[case::driver_missing("format = 1\ndossier = \"d\"\n[power]\n", "rigs/bench.toml:3:1: `[power]`: missing field `driver`")]
 #[case::port_missing(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"serial\"\n",
-    "rigs/bench.toml:4:10: `serial`: this driver needs `port`; valid: port = { path = \"/dev/ttyUSB0\" }"
+    "rigs/bench.toml:4:10: `serial`: this driver needs `port`; valid: port = { usb-serial = \"066BFF504955\" }"
 )]
 #[case::port_kind(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"serial\"\nport = { usb = \"1\" }\n",
-    "rigs/bench.toml:5:10: `usb`: unknown field `usb`, expected `path`"
+    "rigs/bench.toml:5:10: `usb`: unknown field `usb`, expected one of `usb-serial`, `interface`, `by-id`, `by-path`, `path`, `rfc2217`, `tcp`"
 )]
 #[case::port_unused(
     "format = 1\ndossier = \"d\"\n[console]\ndriver = \"emulator\"\nport = { path = \"x\" }\n",
@@ -156,7 +158,7 @@ fn ports_and_probes_arrive() {
         "[console]\ndriver = \"serial\"\nport = { path = \"/dev/ttyX\" }\n[update]\ndriver = \"smp\"\nport = { path = \"u\" }\nbaud = 9600\n\
          [debug]\ndriver = \"probe-rs\"\nprobe = \"0483:374b:S\"\n",
     );
-    let port = |path: &str, baud| Port { path: path.to_owned(), baud };
+    let port = |path: &str, baud| Port { address: LineAddress::Path(path.into()), settings: LineSettings::baud(baud) };
     assert_eq!(rig.drivers.console, Some(ConsoleDriver::Serial(port("/dev/ttyX", 115_200))));
     assert_eq!(rig.drivers.update, Some(UpdateDriver::Smp(port("u", 9600))));
     assert_eq!(rig.drivers.debug, Some(DebugDriver::ProbeRs { probe: "0483:374b:S".to_owned() }));

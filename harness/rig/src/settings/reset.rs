@@ -2,8 +2,10 @@
 
 pub mod command;
 pub mod gpio;
+pub mod lines;
 pub mod scpi;
 
+use super::console::ConsoleDriver;
 use super::{Place, Section, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, Reset};
@@ -16,6 +18,8 @@ pub enum ResetDriver {
     Emulator,
     /// The board's, by its fixture.
     Board,
+    /// A control line of the console's port.
+    SerialLines(lines::Lines),
     /// A GPIO line.
     Gpio(gpio::Gpio),
     /// A digital output of an instrument.
@@ -25,16 +29,25 @@ pub enum ResetDriver {
 }
 
 impl ResetDriver {
-    const NAMES: &'static [&'static str] = &["emulator", "board", "gpio", "scpi", "command"];
+    const NAMES: &'static [&'static str] = &["emulator", "board", "serial-lines", "gpio", "scpi", "command"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
             "board" => section.nothing().map(|()| Self::Board),
+            "serial-lines" => lines::Lines::read(section).map(Self::SerialLines),
             "gpio" => gpio::Gpio::read(section).map(Self::Gpio),
             "scpi" => scpi::Scpi::read(section).map(Self::Scpi),
             "command" => command::Command::read(section).map(Self::Command),
             _ => Err(section.no_driver(Self::NAMES)),
+        }
+    }
+
+    /// Whether the rest of the rig has what this driver needs.
+    pub(crate) fn fits(&self, console: Option<&ConsoleDriver>, section: &Section<'_>) -> Result<(), RigFileError> {
+        match self {
+            Self::SerialLines(driver) => driver.fits(console, section),
+            Self::Emulator | Self::Board | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Ok(()),
         }
     }
 
@@ -43,7 +56,7 @@ impl ResetDriver {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::Board => Wiring::Board,
-            Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Wiring::Real,
+            Self::SerialLines(_) | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Wiring::Real,
         }
     }
 
@@ -52,6 +65,7 @@ impl ResetDriver {
         match self {
             Self::Emulator => Ok(None),
             Self::Board => place.board.map(Board::reset).transpose(),
+            Self::SerialLines(driver) => driver.open(place).map(Some),
             Self::Gpio(driver) => driver.open(place).map(Some),
             Self::Scpi(driver) => driver.open(place).map(Some),
             Self::Command(driver) => driver.open(place).map(Some),

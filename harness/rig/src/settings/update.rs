@@ -1,6 +1,6 @@
 //! `[update]`
 
-use super::console::Port;
+use super::port::Port;
 use super::{Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, UpdatePath};
