@@ -81,6 +81,10 @@ impl<'a> Section<'a> {
     pub fn settings<T: Settings>(&self) -> Result<T, RigFileError> {
         T::deserialize(self.table()?.into_deserializer()).map_err(|e| {
             let message = e.message().trim_end();
+            if message == common::SECRET_WRITTEN {
+                // Told at the driver: a message shows the value at its place, and this one may be a password.
+                return self.wrong(message, &["{ env = \"NAME\" }", "{ file = \"path\" }"]);
+            }
             match message.strip_prefix("missing field ") {
                 Some(key) => self.wrong(format!("this driver needs {key}"), &[T::EXAMPLE]),
                 None => self.error(e.span().unwrap_or_else(|| self.driver.span()), message, &[]),

@@ -3,6 +3,7 @@
 use super::Place;
 use proofbench_channel::{ChannelError, ErrorKind};
 use serde::{Deserialize, Deserializer, de};
+use std::fmt;
 use std::time::Duration;
 
 /// Longest span of time that a rig file may ask for.
@@ -53,14 +54,44 @@ impl<'de> Deserialize<'de> for ByteCount {
     }
 }
 
+/// What is wrong with a secret that is written where it should only be referred to.
+pub(super) const SECRET_WRITTEN: &str = "a secret does not stand in the rig file itself";
+
 /// Where a secret is to be had. It never stands in the rig file itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretRef {
     /// In this environment variable.
     Env(String),
     /// In this file, relative to the rig file; one line end at its end does not count.
     File(String),
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        enum Written {
+            Env(String),
+            File(String),
+        }
+        struct Table;
+        impl<'de> de::Visitor<'de> for Table {
+            type Value = SecretRef;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ env = \"NAME\" } or { file = \"path\" }")
+            }
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretRef, E> {
+                Err(E::custom(SECRET_WRITTEN))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<SecretRef, A::Error> {
+                Written::deserialize(de::value::MapAccessDeserializer::new(map)).map(|written| match written {
+                    Written::Env(name) => SecretRef::Env(name),
+                    Written::File(name) => SecretRef::File(name),
+                })
+            }
+        }
+        from.deserialize_any(Table)
+    }
 }
 
 impl SecretRef {

@@ -3,14 +3,17 @@
 pub mod command;
 pub mod gpio;
 pub mod scpi;
+pub mod shelly;
 pub mod snmp;
+pub mod tasmota_http;
+pub mod tasmota_mqtt;
 pub mod usb_hub;
 
 use super::{Place, Section, TimeSpan, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, Power};
 use proofbench_drivers::boardproc::Board;
-use proofbench_drivers::power::{OFF_MIN_UNSAID, Supply};
+use proofbench_drivers::power::{OFF_MIN_UNSAID, RELAY_MOST, Supply, URL_EXAMPLE, url_trouble};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -26,6 +29,12 @@ pub enum PowerDriver {
     Board,
     /// A port of a USB hub.
     UsbHub(usb_hub::UsbHub),
+    /// A Tasmota plug behind an MQTT broker.
+    TasmotaMqtt(tasmota_mqtt::TasmotaMqtt),
+    /// A Tasmota plug by its web interface.
+    TasmotaHttp(tasmota_http::TasmotaHttp),
+    /// A Shelly plug.
+    Shelly(shelly::Shelly),
     /// An outlet of a PDU.
     Snmp(snmp::Snmp),
     /// A bench supply.
@@ -37,13 +46,17 @@ pub enum PowerDriver {
 }
 
 impl PowerDriver {
-    const NAMES: &'static [&'static str] = &["emulator", "board", "usb-hub", "snmp", "scpi", "gpio", "command"];
+    const NAMES: &'static [&'static str] =
+        &["emulator", "board", "usb-hub", "tasmota-mqtt", "tasmota-http", "shelly", "snmp", "scpi", "gpio", "command"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
             "board" => section.nothing().map(|()| Self::Board),
             "usb-hub" => usb_hub::UsbHub::read(section).map(Self::UsbHub),
+            "tasmota-mqtt" => tasmota_mqtt::TasmotaMqtt::read(section).map(Self::TasmotaMqtt),
+            "tasmota-http" => tasmota_http::TasmotaHttp::read(section).map(Self::TasmotaHttp),
+            "shelly" => shelly::Shelly::read(section).map(Self::Shelly),
             "snmp" => snmp::Snmp::read(section).map(Self::Snmp),
             "scpi" => scpi::Scpi::read(section).map(Self::Scpi),
             "gpio" => gpio::Gpio::read(section).map(Self::Gpio),
@@ -57,7 +70,8 @@ impl PowerDriver {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::Board => Wiring::Board,
-            Self::UsbHub(_) | Self::Snmp(_) | Self::Scpi(_) | Self::Gpio(_) | Self::Command(_) => Wiring::Real,
+            Self::UsbHub(_) | Self::Gpio(_) | Self::Command(_) => Wiring::Real,
+            Self::TasmotaMqtt(_) | Self::TasmotaHttp(_) | Self::Shelly(_) | Self::Snmp(_) | Self::Scpi(_) => Wiring::Real,
         }
     }
 
@@ -67,6 +81,9 @@ impl PowerDriver {
             Self::Emulator => Ok(None),
             Self::Board => place.board.map(Board::power).transpose(),
             Self::UsbHub(driver) => driver.open(place).map(Some),
+            Self::TasmotaMqtt(driver) => driver.open(place).map(Some),
+            Self::TasmotaHttp(driver) => driver.open(place).map(Some),
+            Self::Shelly(driver) => driver.open(place).map(Some),
             Self::Snmp(driver) => driver.open(place).map(Some),
             Self::Scpi(driver) => driver.open(place).map(Some),
             Self::Gpio(driver) => driver.open(place).map(Some),
@@ -82,4 +99,19 @@ fn off_min(section: &Section<'_>, said: Option<Spanned<TimeSpan>>) -> Result<Dur
 
 fn supply(place: &Place<'_>, off_min: Duration) -> Supply {
     Supply { time: place.time, off_min }
+}
+
+/// `relay` of a Tasmota; the first if it is not said.
+fn relay(section: &Section<'_>, said: Option<Spanned<u8>>) -> Result<u8, RigFileError> {
+    said.map_or(Ok(1), |relay| section.within(&relay, 1..=RELAY_MOST, "relay of a Tasmota", "1 to 32"))
+}
+
+/// `url` of a plug.
+fn plug_url(section: &Section<'_>, url: &Spanned<String>) -> Result<String, RigFileError> {
+    match url_trouble(url.get_ref()) {
+        None => Ok(url.get_ref().clone()),
+        // A message shows the value that it is about, and in this one stands a password.
+        Some(why) if url.get_ref().contains('@') => Err(section.wrong(format!("no `url` of a plug: {why}"), &[URL_EXAMPLE])),
+        Some(why) => Err(section.error(url.span(), format!("no URL of a plug: {why}"), &[URL_EXAMPLE])),
+    }
 }
