@@ -3,6 +3,7 @@
 
 mod bench;
 mod conformance;
+mod plugs;
 mod probes;
 mod stock_client;
 mod switch;
