@@ -1,6 +1,6 @@
 //! Tasmota over HTTP.
 
-use super::bench::{SHORT, Switched, conforms, own_address, told};
+use super::bench::{SHORT, Switched, conforms, fails_at_last, own_address, told};
 use super::start::{LONG, plug, supply, within};
 use proofbench_channel::{ErrorKind, Milliamps, PowerAsk, PowerSeen};
 use proofbench_drivers::Secret;
@@ -126,8 +126,7 @@ fn a_plug_that_comes_up_during_the_call_is_in_time() {
     let url = format!("http://{host}:{port}");
     let setup = TasmotaHttpSetup { url, relay: 1, user: None, password: None, supply: supply() };
     let mut power = open(setup.clone()).unwrap();
-    let error = power.state(&within(&setup.supply, SHORT)).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Disconnected, "{}", told(&error));
+    fails_at_last(ErrorKind::Disconnected, "", || power.state(&within(&setup.supply, SHORT)).unwrap_err());
 
     let Some(mut peer) = plug("tasmota_http.py", &["--host", &host, "--port", &port.to_string()]) else { return };
     // As long as it takes: a plug that is away for longer than a call is patient is told so, and may be asked again.
