@@ -20,6 +20,9 @@ use std::collections::VecDeque;
 const BAUD: u32 = 115_200;
 /// Deviation of the baud rate at which bytes are still read right, in percent.
 const TOLERANCE: u32 = 3;
+/// What the wrong speed does to the bits of what is typed, and of what the device says: two masks, or an echo would come out right again.
+const TYPED: u8 = 0x95;
+const SAID: u8 = 0x6A;
 
 /// What a host does to the device, in the order in which it does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +104,7 @@ impl Host {
             let typed = &mut payload[..progress.payload_len];
             if !typed.is_empty() {
                 if self.garbled {
-                    garble(typed);
+                    garble(typed, TYPED);
                 }
                 acts.push(Act::Bytes(typed.to_vec()));
             }
@@ -144,7 +147,7 @@ impl Host {
             let n = front.len().min(piece.len());
             piece[..n].copy_from_slice(&front[..n]);
             if self.garbled {
-                garble(&mut piece[..n]);
+                garble(&mut piece[..n], SAID);
             }
             let taken = self.server.try_write_data(&piece[..n]).unwrap_or(0);
             self.backlog.drain(..taken);
@@ -167,9 +170,9 @@ fn is_garbled(settings: &PortSettings) -> bool {
 }
 
 /// What a receiver at the wrong speed makes of bytes: something, and never what was sent. (A real one would also get their number wrong.)
-fn garble(bytes: &mut [u8]) {
+fn garble(bytes: &mut [u8], mask: u8) {
     for byte in bytes {
-        *byte ^= 0x95;
+        *byte ^= mask;
     }
 }
 
@@ -224,8 +227,10 @@ mod tests {
         assert_ne!(seen, [Act::Bytes(b"login".to_vec())]);
         for byte in 0..=255u8 {
             let mut one = [byte];
-            garble(&mut one);
+            garble(&mut one, TYPED);
             assert_ne!(one, [byte]);
+            garble(&mut one, SAID);
+            assert_ne!(one, [byte], "an echo");
         }
     }
 

@@ -206,3 +206,105 @@ impl Arguments<'_> {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proofbench_emulator::debug::{BareBoard, LockRules, RAM};
+
+    fn board(rules: LockRules) -> BareBoard {
+        let mut board = BareBoard::new(rules, true, vec![0xFF; 0x1000], 250);
+        board.set_power(true);
+        board
+    }
+
+    fn say(session: &mut Session, board: &mut BareBoard, request: &str, arguments: &str) -> Value {
+        let mut answers = Vec::new();
+        let line = format!("{{\"id\": 7, \"request\": \"{request}\", \"arguments\": {arguments}}}\n");
+        assert!(session.feed(line.as_bytes(), board, &mut answers));
+        let answer: Value = serde_json::from_slice(&answers).unwrap();
+        assert_eq!(answer["id"], 7);
+        answer
+    }
+
+    /// To SWD, powered up.
+    fn connect(session: &mut Session, board: &mut BareBoard) {
+        for arguments in ["[51, 72057594037927935]", "[16, 59294]", "[51, 72057594037927935]", "[8, 0]"] {
+            assert_eq!(say(session, board, "swj_sequence", arguments)["status"], 0);
+        }
+        assert_eq!(say(session, board, "read_dp", "[0]")["result"], 0x2BA0_1477);
+        assert_eq!(say(session, board, "write_dp", "[4, 1342177280]")["status"], 0);
+    }
+
+    #[test]
+    fn words_are_read_and_written_one_and_many() {
+        let (mut s, mut b) = (Session::default(), board(LockRules { never_locked: true, ..LockRules::conforming() }));
+        connect(&mut s, &mut b);
+        // CSW with increment, then words to RAM and back.
+        assert_eq!(say(&mut s, &mut b, "write_ap", "[0, 587202578]")["status"], 0);
+        assert_eq!(say(&mut s, &mut b, "write_ap", &format!("[4, {RAM}]"))["status"], 0);
+        assert_eq!(say(&mut s, &mut b, "write_ap_multiple", "[12, [1, 2, 4294967295]]")["status"], 0);
+        assert_eq!(say(&mut s, &mut b, "write_ap", &format!("[4, {RAM}]"))["status"], 0);
+        assert_eq!(say(&mut s, &mut b, "read_ap_multiple", "[12, 3]")["result"], json!([1, 2, 4_294_967_295_u32]));
+    }
+
+    #[test]
+    fn a_lock_is_a_fault_and_no_wire_is_no_acknowledge() {
+        let (mut s, mut b) = (Session::default(), board(LockRules::conforming()));
+        connect(&mut s, &mut b);
+        say(&mut s, &mut b, "write_ap", "[4, 0]");
+        assert_eq!(say(&mut s, &mut b, "read_ap", "[12]")["status"], FAULT);
+        b.set_power(false);
+        assert_eq!(say(&mut s, &mut b, "read_dp", "[0]")["status"], TRANSFER);
+    }
+
+    #[test]
+    fn a_sequence_may_be_longer_than_any_integer() {
+        let mut b = board(LockRules::conforming());
+        // 136 bits: eight ones and the selection alert, as the client sends them.
+        let mut s = Session::default();
+        say(&mut s, &mut b, "swj_sequence", "[51, 72057594037927935]");
+        say(&mut s, &mut b, "swj_sequence", "[39, 867941306]");
+        say(&mut s, &mut b, "swj_sequence", "[136, 8757030032190802792567494178692171797247]");
+        assert_eq!(0x33bb_bbba, 867_941_306);
+        say(&mut s, &mut b, "swj_sequence", "[12, 416]");
+        say(&mut s, &mut b, "swj_sequence", "[51, 72057594037927935]");
+        say(&mut s, &mut b, "swj_sequence", "[2, 0]");
+        assert_eq!(say(&mut s, &mut b, "read_dp", "[0]")["result"], 0x2BA0_1477, "out of the dormant state");
+    }
+
+    #[test]
+    fn nonsense_is_answered_bounded_and_moves_no_pin() {
+        let (mut s, mut b) = (Session::default(), board(LockRules::conforming()));
+        for (request, arguments) in [
+            ("read_dp", "[]"),
+            ("read_dp", "[\"x\"]"),
+            ("write_dp", "[0, 4294967296]"),
+            ("swj_sequence", "[4097, 0]"),
+            ("swj_sequence", "[8, -1]"),
+            ("swj_sequence", "[8, 1e9]"),
+            ("read_ap_multiple", "[0, 4097]"),
+            ("hello", "[2]"),
+            ("readprop", "[\"__class__\"]"),
+            ("swo_read", "[]"),
+        ] {
+            assert_eq!(say(&mut s, &mut b, request, arguments)["status"], GENERAL, "{request} {arguments}");
+        }
+        assert_eq!(b.now_ns(), 0, "no clock");
+        let digits = format!("[8, {}]", "9".repeat(DIGITS_MOST + 1));
+        assert_eq!(say(&mut s, &mut b, "swj_sequence", &digits)["status"], GENERAL);
+        let mut answers = Vec::new();
+        assert!(s.feed(b"{}\n[1]\nnull\n\xff\n\n", &mut b, &mut answers));
+        assert_eq!(answers.iter().filter(|c| **c == b'\n').count(), 5);
+        assert!(!s.feed(&vec![b'x'; LINE_MOST + 1], &mut b, &mut answers), "a line without end");
+    }
+
+    #[test]
+    fn a_host_that_goes_lets_go_of_the_reset_that_it_held() {
+        let (mut s, mut b) = (Session::default(), board(LockRules::conforming()));
+        say(&mut s, &mut b, "assert_reset", "[true]");
+        assert_eq!(say(&mut s, &mut b, "is_reset_asserted", "[]")["result"], true);
+        s.hang_up(&mut b);
+        assert!(!b.nrst_low());
+    }
+}

@@ -5,11 +5,13 @@
 mod classify;
 mod dap;
 mod survey;
+mod words;
 mod worker;
 
 pub use classify::{Access, Unfit, classify};
 pub use dap::{Dap, DapFault, ap, dp};
 pub use survey::survey;
+pub use words::in_words;
 pub use worker::{Failure, WorkerAct, WorkerJob, WorkerSays};
 
 use crate::{ChannelError, Wait};

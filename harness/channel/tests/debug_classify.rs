@@ -1,6 +1,6 @@
 //! Surveys as probes recorded them, and the level of access that each shows.
 
-use proofbench_channel::debug::{Access, ApSeen, Protocol, Said, Survey, SurveyJob, Unfit, classify};
+use proofbench_channel::debug::{Access, ApSeen, Protocol, Said, Survey, SurveyJob, Unfit, classify, in_words};
 use rstest::rstest;
 
 const KNOWN: u32 = 0x4148_5431;
@@ -96,4 +96,43 @@ fn the_summary_names_every_access_port_and_what_it_let_through() {
     let text = with(vec![mem(0, CPUID, RAM, Fault), vendor(1, 0x0288_0000, 0)]).summary();
     assert!(text.contains("AP 0 idr 24770011 enabled: cpuid 410fc241, ram c0decafe, flash refused"), "{text}");
     assert!(text.contains("vendor AP 1 idr 02880000 status 00000000"), "{text}");
+}
+
+#[rstest]
+#[case::open(with(vec![mem(0, CPUID, RAM, FLASH)]), &["flash 41485431, the known word", "open: firmware readable", "whoever reaches these pins reads the firmware"], &["other moments"])]
+#[case::locked(
+    with(vec![mem(0, Fault, Fault, Fault), vendor(1, 0x0288_0000, 0)]),
+    &["memory access port, IDR 24770011, disabled", "CPUID refused, RAM refused, flash refused", "vendor access port, IDR 02880000",
+      "memory access refused", "nothing proves that this is the right wire", "other ways in: JTAG, SWD from dormant", "plugged cold"],
+    &["silence is no lock"]
+)]
+#[case::silent(empty(NoAck, NotTried), &["the line stays high", "silence is no lock", "3300 mV"], &["whether the target has power"])]
+#[case::silent_unmeasured(Survey { vtref_mv: None, ..empty(NoAck, NotTried) }, &["does not measure it", "whether the target has power"], &[])]
+#[case::unpowered(Survey { vtref_mv: Some(3), ..empty(NoAck, NotTried) }, &["level      none: the target has no power"], &["silence is no lock"])]
+#[case::stuck(with(vec![ApSeen { idr: 0, csw: Wait, ..vendor(0, 0, 0) }]), &["gives no identification: WAIT without end", "no sign of a lock"], &[])]
+#[case::refused(empty(Said::Value(0x2BA0_1477), Said::Value(0x5000_0000)), &["never acknowledged (CTRL/STAT 50000000)"], &[])]
+fn words_say_what_was_seen_and_what_was_not(#[case] survey: Survey, #[case] told: &[&str], #[case] untold: &[&str]) {
+    let text = in_words(&survey, None);
+    for part in told {
+        assert!(text.contains(part), "`{part}` is missing in\n{text}");
+    }
+    for part in untold {
+        assert!(!text.contains(part), "`{part}` stands in\n{text}");
+    }
+}
+
+#[test]
+fn without_a_known_word_nothing_proves_the_wire_even_of_an_open_port() {
+    let mut survey = with(vec![mem(0, CPUID, RAM, FLASH)]);
+    survey.job.flash_known = None;
+    let text = in_words(&survey, None);
+    assert!(text.contains("no known word was given: nothing proves that this is the right wire"), "{text}");
+}
+
+#[test]
+fn a_family_is_told_with_its_doors_and_its_caveat() {
+    let family = proofbench_model::ChipFamily::find("sam-d-e");
+    let text = in_words(&empty(NoAck, NotTried), family);
+    assert!(text.contains("locked means: silent while hot-plugging is off") && text.contains("door beside the lock"), "{text}");
+    assert!(text.contains("to be confirmed against the part's data sheet"), "{text}");
 }

@@ -2,7 +2,8 @@
 
 pub mod bitbang;
 mod emulated;
-pub mod worker;
+mod probe;
+mod worker;
 
 pub use emulated::{CLOCK, EmulatedProbe, Port};
-pub use worker::WorkerProbe;
+pub use probe::{ProbeReset, WorkerProbe};

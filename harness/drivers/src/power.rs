@@ -38,7 +38,7 @@ pub struct Supply {
 pub const OFF_MIN_UNSAID: Duration = Duration::from_secs(5);
 
 /// How long a switch that has taken a command may go on reporting the contrary, in real time. Switches with a cache of their state need some.
-const TAKEN_WITHIN: Duration = Duration::from_secs(4);
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is asked meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -59,7 +59,7 @@ impl From<PowerSeen> for Report {
 
 impl Supply {
     /// Asks `state` until it reads as was asked, is `Unknown` (nobody can say more) or `Tripped` (the command was taken, protection answered).
-    /// `Refused` if it reports the contrary for 4 s, `Timeout` if the wait ends before.
+    /// `Refused` if it reports the contrary for 10 s, `Timeout` if the wait ends before.
     pub(crate) fn taken<R: Into<Report>>(
         &self,
         ask: PowerAsk,
@@ -68,8 +68,14 @@ impl Supply {
         mut state: impl FnMut(&Wait) -> Result<R, ChannelError>,
     ) -> Result<(), ChannelError> {
         let patience = self.time.now() + TAKEN_WITHIN.mul_f64(self.time.speed());
+        let mut last = None;
         loop {
-            let why = match (ask, state(wait)?.into()) {
+            let report = match (state(wait), last) {
+                // The deadline passed in the middle of asking once more: what it said last is what there is to tell.
+                (Err(e), Some(why)) if e.kind == ErrorKind::Timeout => return Err(ChannelError::caused(ErrorKind::Refused, doing, why)),
+                (report, _) => report?.into(),
+            };
+            let why = match (ask, report) {
                 (PowerAsk::On, Report::Says(PowerSeen::Off)) => "it took the command and still reports off",
                 (PowerAsk::Off, Report::Says(PowerSeen::On)) => "it took the command and still reports on",
                 (_, Report::Busy) => "it took the command and is still busy with it",
@@ -78,6 +84,7 @@ impl Supply {
             if self.time.now() >= patience {
                 return Err(ChannelError::caused(ErrorKind::Refused, doing, why));
             }
+            last = Some(why);
             let slice = self.time.slice(wait, doing).map_err(|e| ChannelError::caused(e.kind, doing, why))?;
             std::thread::sleep(slice.min(ASK_AGAIN));
         }

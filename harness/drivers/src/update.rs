@@ -1,9 +1,13 @@
 //! Update paths beside SMP. Each of them takes whole images only, and says `Unsupported` of all that it cannot ask a device.
 
+pub mod command;
 pub mod modem;
+pub mod pull;
+pub mod push;
 
 use crate::TimeBase;
 use proofbench_channel::{ChannelError, Chunk, ErrorKind, Moment};
+use regex::bytes::{Regex, RegexBuilder};
 
 /// Most remarks that are kept until somebody asks for them.
 const REMARKS_MOST: usize = 200;
@@ -23,9 +27,22 @@ fn cannot<T>(what: &str, path: &str) -> Result<T, ChannelError> {
     Err(ChannelError::new(ErrorKind::Unsupported, format!("{what} by {path}")))
 }
 
+/// A pattern over a device's bytes, or why it is none.
+pub fn pattern(text: &str) -> Result<Regex, ChannelError> {
+    let built = RegexBuilder::new(text).multi_line(true).size_limit(1 << 20).build();
+    built.map_err(|e| ChannelError::caused(ErrorKind::Driver, format!("read the pattern `{text}`"), e))
+}
+
 /// The offset after the last byte of an image.
 fn end_of(image: &[u8]) -> u32 {
     u32::try_from(image.len()).unwrap_or(u32::MAX)
+}
+
+/// Bytes from hexadecimal digits.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    // A lone digit is no byte, and `from_str_radix` would take a sign for one.
+    pairs.map(|p| std::str::from_utf8(p).ok().filter(|t| t.len() == 2 && !t.starts_with('+')).and_then(|t| u8::from_str_radix(t, 16).ok())).collect()
 }
 
 /// What a path saw on its own account.

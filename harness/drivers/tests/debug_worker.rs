@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
 
 use proofbench_channel::debug::{Attach, DebugPort, Protocol, Said, Survey, SurveyJob, WorkerSays};
-use proofbench_channel::{Cancel, ChannelError, ErrorKind, Wait};
+use proofbench_channel::{Cancel, ChannelError, ErrorKind, Reset, Wait};
 use proofbench_drivers::TimeBase;
 use proofbench_drivers::debug::WorkerProbe;
 use rstest::rstest;
@@ -25,7 +25,7 @@ fn answer() -> String {
 
 fn script(dir: &Path, body: &str) -> PathBuf {
     let path = dir.join("worker");
-    std::fs::write(&path, format!("#!/bin/sh\ncat > {0}/job\n{body}\n", dir.display())).unwrap();
+    std::fs::write(&path, format!("#!/bin/sh\nIFS= read -r job; printf '%s\\n' \"$job\" >> {0}/job\n{body}\n", dir.display())).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
@@ -107,4 +107,104 @@ fn a_worker_that_is_not_there_is_named() {
     let mut probe = WorkerProbe::new("x", Some(PathBuf::from("/nonexistent/worker")), time).unwrap();
     let e = probe.begin(&job(Attach::Running), &Wait::until(time.now() + LONG, &Cancel::new())).unwrap_err();
     assert!(e.to_string().contains("/nonexistent/worker"), "{e}");
+}
+
+/// A worker that does what it is told: holds until its input ends, surveys, pulses.
+fn obedient(dir: &Path) -> PathBuf {
+    let survey = answer();
+    let body = format!(
+        r#"case "$job" in
+  *hold-reset*) echo '"holding"'; cat > /dev/null; echo '"done"' ;;
+  *pulse-reset*) echo '"done"' ;;
+  *power-on-race*) echo '"polling"'; echo '{survey}' ;;
+  *) echo '{survey}' ;;
+esac"#
+    );
+    script(dir, &body)
+}
+
+/// What the workers were told so far.
+fn jobs(dir: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(dir.join("job")).unwrap_or_default();
+    let act = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["act"].clone();
+    text.lines()
+        .map(|line| match act(line) {
+            serde_json::Value::String(name) => name,
+            serde_json::Value::Object(map) => map.iter().map(|(k, v)| if k == "survey" { k.clone() } else { format!("{k} {v}") }).collect(),
+            other => other.to_string(),
+        })
+        .collect()
+}
+
+#[test]
+fn one_probe_holds_the_line_or_surveys_and_never_both() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let time = TimeBase::real();
+    let wait = Wait::until(time.now() + LONG, &Cancel::new());
+    let mut probe = WorkerProbe::new("x", Some(obedient(dir.path())), time).unwrap();
+    let mut line = probe.reset_line();
+    let because = |e: ChannelError| (e.kind, e.source().map(ToString::to_string).unwrap_or_default());
+
+    line.set(true, &wait).unwrap();
+    line.set(true, &wait).unwrap();
+    for refused in [probe.begin(&job(Attach::Running), &wait), probe.pulse_reset(&wait)] {
+        let (kind, why) = because(refused.unwrap_err());
+        assert!(kind == ErrorKind::Refused && why.contains("holds nRST"), "{kind:?} {why}");
+    }
+    line.set(false, &wait).unwrap();
+    probe.begin(&job(Attach::PowerOnRace), &wait).unwrap();
+    for refused in [line.set(true, &wait), line.pulse(Duration::from_millis(1), &wait), probe.pulse_reset(&wait)] {
+        let (kind, why) = because(refused.unwrap_err());
+        assert!(kind == ErrorKind::Refused && why.contains("survey by the same probe"), "{kind:?} {why}");
+    }
+    probe.finish(&wait).unwrap();
+    line.pulse(Duration::from_millis(7), &wait).unwrap();
+    assert_eq!(jobs(dir.path()), ["hold-reset", "survey", "pulse-reset 7"]);
+}
+
+#[test]
+fn a_line_in_an_unknown_state_is_released_once_and_a_released_one_is_left_alone() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let time = TimeBase::real();
+    let wait = Wait::until(time.now() + LONG, &Cancel::new());
+    let mut line = WorkerProbe::new("x", Some(obedient(dir.path())), time).unwrap().reset_line();
+    line.set(false, &wait).unwrap();
+    line.set(false, &wait).unwrap();
+    assert_eq!(jobs(dir.path()), ["pulse-reset 0"], "a run before this one may have left it low");
+    line.set(true, &wait).unwrap();
+    drop(line);
+    // The hold was ended by its input, in order: no second worker had to let go.
+    assert_eq!(jobs(dir.path()), ["pulse-reset 0", "hold-reset"]);
+}
+
+#[test]
+fn a_pulse_on_a_held_line_ends_the_hold() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let time = TimeBase::real();
+    let wait = Wait::until(time.now() + LONG, &Cancel::new());
+    let mut probe = WorkerProbe::new("x", Some(obedient(dir.path())), time).unwrap();
+    let mut line = probe.reset_line();
+    line.set(true, &wait).unwrap();
+    line.pulse(Duration::from_millis(1), &wait).unwrap();
+    probe.begin(&job(Attach::Running), &wait).unwrap();
+    probe.finish(&wait).unwrap();
+    assert_eq!(jobs(dir.path()), ["hold-reset", "survey"]);
+}
+
+#[rstest]
+#[case::cannot(r#"echo '{"failed":{"kind":"unsupported","text":"move nRST"}}'"#, ErrorKind::Unsupported)]
+#[case::dies("exit 101", ErrorKind::Driver)]
+#[case::says_something_else(r#"echo '"done"'"#, ErrorKind::Driver)]
+fn a_line_that_is_not_held_is_an_error(#[case] body: &str, #[case] kind: ErrorKind) {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let time = TimeBase::real();
+    let wait = Wait::until(time.now() + LONG, &Cancel::new());
+    let mut probe = WorkerProbe::new("x", Some(script(dir.path(), body)), time).unwrap();
+    assert_eq!(probe.reset_line().set(true, &wait).unwrap_err().kind, kind);
+    // And nothing is taken for held.
+    assert!(probe.begin(&job(Attach::Running), &wait).is_ok());
 }

@@ -1,8 +1,10 @@
-//! See the library's documentation. Standard input: one [`WorkerJob`] as JSON. Standard output: [`WorkerSays`] lines.
+//! See the library's documentation. Standard input: one [`WorkerJob`] as a line of JSON; its end ends a hold. Standard output: [`WorkerSays`] lines.
 
 use proofbench_channel::debug::{Failure, WorkerJob, WorkerSays};
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 /// Longest job that is read.
 const JOB_MAX: u64 = 64 * 1024;
@@ -17,10 +19,10 @@ fn main() -> ExitCode {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     };
     let mut text = String::new();
-    let read = std::io::stdin().take(JOB_MAX).read_to_string(&mut text).map_err(|e| e.to_string());
+    let read = std::io::stdin().lock().take(JOB_MAX).read_line(&mut text).map_err(|e| e.to_string());
     match read.and_then(|_| serde_json::from_str::<WorkerJob>(&text).map_err(|e| e.to_string())) {
         Ok(job) => {
-            let last = proofbench_probe_worker::run(&job, &mut say);
+            let last = proofbench_probe_worker::run(&job, &mut say, &mut wait_for_end);
             say(&last);
             ExitCode::SUCCESS
         }
@@ -29,4 +31,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns at the end of standard input, or after `longest`.
+fn wait_for_end(longest: Duration) {
+    let (ended, end) = sync_channel::<()>(0);
+    std::thread::spawn(move || {
+        let mut rest = [0; 256];
+        while matches!(std::io::stdin().read(&mut rest), Ok(1..)) {}
+        drop(ended);
+    });
+    // Nothing is ever sent: the channel breaks, or the time is over.
+    let _ = end.recv_timeout(longest);
 }

@@ -6,8 +6,9 @@ use proofbench_channel::ChannelError;
 use proofbench_channel::debug::{Dap, Failure, WorkerAct, WorkerJob, WorkerSays, survey};
 use std::time::Duration;
 
-/// Carries out `job`; says [`WorkerSays::Polling`] on the way where a race may start. The last word is returned.
-pub fn run(job: &WorkerJob, say: &mut dyn FnMut(&WorkerSays)) -> WorkerSays {
+/// Carries out `job`; says [`WorkerSays::Polling`] on the way where a race may start, [`WorkerSays::Holding`] where nRST is held. `let_go` returns when the
+/// parent lets go of it, or after the time it is given. The last word is returned.
+pub fn run(job: &WorkerJob, say: &mut dyn FnMut(&WorkerSays), let_go: &mut dyn FnMut(Duration)) -> WorkerSays {
     if job.act == WorkerAct::List {
         let probes = Lister::new().list_all();
         return WorkerSays::Probes(probes.iter().map(|p| (DebugProbeSelector::from(p).to_string(), p.identifier.clone())).collect());
@@ -20,6 +21,11 @@ pub fn run(job: &WorkerJob, say: &mut dyn FnMut(&WorkerSays)) -> WorkerSays {
     let done = match &job.act {
         WorkerAct::Survey(what) => survey(&mut link, what, &mut || say(&WorkerSays::Polling)).map(|s| WorkerSays::Survey(Box::new(s))),
         WorkerAct::PulseReset(hold_ms) => pulse(&mut link, *hold_ms).map(|()| WorkerSays::Done),
+        WorkerAct::HoldReset => link.nrst(true).and_then(|()| {
+            say(&WorkerSays::Holding);
+            let_go(Duration::from_millis(job.deadline_ms));
+            link.nrst(false).map(|()| WorkerSays::Done)
+        }),
         WorkerAct::List => Ok(WorkerSays::Done),
     };
     done.unwrap_or_else(|e| WorkerSays::Failed { kind: e.kind.into(), text: e.to_string() })

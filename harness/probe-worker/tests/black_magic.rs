@@ -59,7 +59,7 @@ fn job(address: SocketAddr, protocol: Protocol, attach: Attach, max_ap: u8) -> W
 
 fn surveyed(job: &WorkerJob) -> Survey {
     let mut polling = 0;
-    match run(job, &mut |say| polling += usize::from(*say == WorkerSays::Polling)) {
+    match run(job, &mut |say| polling += usize::from(*say == WorkerSays::Polling), &mut |_| {}) {
         WorkerSays::Survey(survey) => {
             assert_eq!(polling, 1, "a race can start exactly once");
             *survey
@@ -148,11 +148,12 @@ fn a_window_after_power_on_is_found_by_polling(
         survey.poll_ms = 20_000;
     }
     let on = shared.clone();
-    let said = run(&job, &mut |say| {
+    let mut when_polling = |say: &WorkerSays| {
         if *say == WorkerSays::Polling {
             on.0.lock().unwrap().set_power(true);
         }
-    });
+    };
+    let said = run(&job, &mut when_polling, &mut |_| {});
     let WorkerSays::Survey(survey) = said else { panic!("{said:?}") };
     assert_eq!(classify(&survey), Ok(Level::Open), "{survey:#?}");
     assert!(survey.attempts > survey.answered, "{survey:#?}");
@@ -172,7 +173,7 @@ fn one_probe_session_after_another_may_change_the_protocol() {
 fn a_probe_that_is_not_there_is_a_failure_and_never_a_silent_port() {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let said = run(&job(address, Protocol::Swd, Attach::Running, 1), &mut |_| {});
+    let said = run(&job(address, Protocol::Swd, Attach::Running, 1), &mut |_| {}, &mut |_| {});
     assert!(matches!(said, WorkerSays::Failed { kind: Failure::Disconnected, .. }), "{said:?}");
 }
 

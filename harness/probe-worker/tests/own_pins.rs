@@ -201,7 +201,7 @@ fn board(name: &str, rules: LockRules, power: bool) -> Board {
 fn surveyed(name: &str, protocol: Protocol, attach: Attach) -> Survey {
     let job = SurveyJob { attach, max_ap: 4, poll_ms: 20, ..SurveyJob::new(protocol, RAM, 0x8400, Some(KNOWN)) };
     let job = WorkerJob { selector: format!("{VID:04x}:{PID:04x}:{name}"), speed: 1.0, deadline_ms: 30_000, act: WorkerAct::Survey(job) };
-    match run(&job, &mut |_| {}) {
+    match run(&job, &mut |_| {}, &mut |_| {}) {
         WorkerSays::Survey(survey) => *survey,
         other => panic!("{other:?}"),
     }

@@ -31,7 +31,7 @@ pub enum LeaseError {
 pub enum Found {
     /// Never used, or left safe.
     Safe,
-    /// A former holder went away without making the rig safe; its mark.
+    /// A former holder went away without making the rig safe, or left it otherwise on purpose; its mark.
     InUse(String),
 }
 
@@ -73,6 +73,11 @@ impl Lease {
     /// Says on disk that the rig is safe, and gives it back.
     pub fn safe(mut self) -> Result<(), LeaseError> {
         self.mark("safe")
+    }
+
+    /// Gives the rig back in a state that is not safe, and says on disk which: `left on by hand`. Whoever comes next finds the mark.
+    pub fn leave(mut self, state: &str) -> Result<(), LeaseError> {
+        self.mark(state)
     }
 
     fn mark(&mut self, text: &str) -> Result<(), LeaseError> {
@@ -120,6 +125,17 @@ mod tests {
         drop(Lease::acquire(&path, "run 1").unwrap());
         let (_, found) = Lease::acquire(&path, "run 2").unwrap();
         assert_eq!(found, Found::InUse("in use by run 1".to_owned()));
+    }
+
+    #[test]
+    fn a_rig_that_is_left_on_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rig.lease");
+        Lease::acquire(&path, "power on").unwrap().0.leave("left on by hand").unwrap();
+        let (lease, found) = Lease::acquire(&path, "run 2").unwrap();
+        assert_eq!(found, Found::InUse("left on by hand".to_owned()));
+        lease.safe().unwrap();
+        assert_eq!(Lease::acquire(&path, "run 3").unwrap().1, Found::Safe);
     }
 
     #[test]

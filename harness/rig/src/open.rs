@@ -8,6 +8,7 @@ use crate::lease::{Found, Lease};
 use crate::resolve::{Device, ResolvedRig};
 use crate::settings::Place;
 use crate::settings::plain::OwnDriver;
+use crate::settings::reset::ResetDriver;
 use proofbench_channel::ChannelError;
 use proofbench_drivers::boardproc::{Board, BoardSetup};
 use proofbench_drivers::emulated::{self, EmulatedSetup};
@@ -30,9 +31,36 @@ pub struct Rig {
     pub recover: Option<String>,
 }
 
+/// What becomes of a channel that cannot be opened: its section and why.
+type Failed<'a> = dyn FnMut(&'static str, ChannelError) -> Result<(), RigError> + 'a;
+
+fn or_told<T>(opened: Result<Option<T>, ChannelError>, section: &'static str, failed: &mut Failed<'_>) -> Result<Option<T>, RigError> {
+    match opened {
+        Ok(channel) => Ok(channel),
+        Err(e) => failed(section, e).map(|()| None),
+    }
+}
+
+/// Channels that could not be opened: section, and why.
+pub type Broken = Vec<(&'static str, ChannelError)>;
+
 impl ResolvedRig {
     /// Opens the rig: the lease first, then every channel. `seed` feeds the chance of emulated devices.
     pub fn open(&self, dossier: Arc<Dossier>, seed: u64, holder: &str) -> Result<Rig, RigError> {
+        self.opened(dossier, seed, holder, &mut |section, source| Err(RigError::Open { section, source }))
+    }
+
+    /// As [`ResolvedRig::open`], but a channel that cannot be opened is left out and told, with its section: for somebody who wants to hear of all of them.
+    pub fn open_what_opens(&self, dossier: Arc<Dossier>, seed: u64, holder: &str) -> Result<(Rig, Broken), RigError> {
+        let mut broken = Vec::new();
+        let rig = self.opened(dossier, seed, holder, &mut |section, source| {
+            broken.push((section, source));
+            Ok(())
+        })?;
+        Ok((rig, broken))
+    }
+
+    fn opened(&self, dossier: Arc<Dossier>, seed: u64, holder: &str, failed: &mut Failed<'_>) -> Result<Rig, RigError> {
         let (lease, recover) = match &self.lease {
             None => (None, None),
             Some(path) => match Lease::acquire(path, holder)? {
@@ -42,8 +70,8 @@ impl ResolvedRig {
         };
         let channels = match &self.device {
             Device::Emulator(section) => self.emulated(section, &dossier, seed)?,
-            Device::Board(section) => self.wired(Some(section), &dossier, seed)?,
-            Device::Real => self.wired(None, &dossier, seed)?,
+            Device::Board(section) => self.wired(Some(section), &dossier, seed, failed)?,
+            Device::Real => self.wired(None, &dossier, seed, failed)?,
         };
         Ok(Rig { channels, permissions: self.permissions, dossier, lease, recover })
     }
@@ -84,7 +112,7 @@ impl ResolvedRig {
         all
     }
 
-    fn wired(&self, board: Option<&BoardSection>, dossier: &Dossier, seed: u64) -> Result<Channels, RigError> {
+    fn wired(&self, board: Option<&BoardSection>, dossier: &Dossier, seed: u64, failed: &mut Failed<'_>) -> Result<Channels, RigError> {
         let opened = |section: &'static str| move |source: ChannelError| RigError::Open { section, source };
         let board = match board {
             None => None,
@@ -106,27 +134,32 @@ impl ResolvedRig {
         let mut place = Place { base: &self.base, board: board.as_ref().map(|(_, b)| b), time, lines: None };
         let (drivers, mut channels) = (&self.drivers, Channels::new(Box::new(RealClock(time))));
         if let Some(driver) = &drivers.console
-            && let Some((console, lines)) = driver.open(&place).map_err(opened("console"))?
+            && let Some((console, lines)) = or_told(driver.open(&place), "console", failed)?
         {
             (channels.console, place.lines) = (Some(console), Some(lines));
         }
         if let Some(driver) = &drivers.power {
-            channels.power = driver.open(&place).map_err(opened("power"))?;
+            channels.power = or_told(driver.open(&place), "power", failed)?;
         }
         if let Some(driver) = &drivers.reset {
-            channels.reset = driver.open(&place).map_err(opened("reset"))?;
+            channels.reset = or_told(driver.open(&place), "reset", failed)?;
         }
-        if let Some(driver) = &drivers.debug {
-            channels.debug = driver.open(&place).map_err(opened("debug"))?;
+        if let Some(driver) = &drivers.debug
+            && let Some(probe) = or_told(driver.open(&place), "debug", failed)?
+        {
+            if drivers.reset == Some(ResetDriver::Probe) {
+                channels.reset = Some(Box::new(probe.reset_line()));
+            }
+            channels.debug = Some(Box::new(probe));
         }
         if let (Some(OwnDriver::Board), Some(board)) = (drivers.fixture, place.board) {
-            channels.fixture = Some(board.fixture().map_err(opened("fixture"))?);
+            channels.fixture = or_told(board.fixture().map(Some), "fixture", failed)?;
         }
         if let Some(driver) = &drivers.storage {
-            channels.storage = driver.open(&place).map_err(opened("storage"))?;
+            channels.storage = or_told(driver.open(&place), "storage", failed)?;
         }
         if let Some(driver) = &drivers.update {
-            channels.update = driver.open(&place).map_err(opened("update"))?;
+            channels.update = or_told(driver.open(&place), "update", failed)?;
         }
         let faults = board.as_ref().map(|(section, _)| section.faults.as_slice()).unwrap_or_default();
         faulty::apply(channels, faults, seed).map_err(opened("board"))

@@ -50,11 +50,12 @@ pub struct Drivers {
 impl Drivers {
     /// Each channel with whose wires it hangs on, in report order.
     fn wirings(&self) -> Vec<(Capability, Wiring)> {
+        let probe = self.debug.as_ref().map(DebugDriver::wiring);
         [
             (Capability::Console, self.console.as_ref().map(ConsoleDriver::wiring)),
             (Capability::Power, self.power.as_ref().map(PowerDriver::wiring)),
-            (Capability::Reset, self.reset.as_ref().map(ResetDriver::wiring)),
-            (Capability::DebugPort, self.debug.as_ref().map(DebugDriver::wiring)),
+            (Capability::Reset, self.reset.as_ref().map(|r| r.wiring(probe))),
+            (Capability::DebugPort, probe),
             (Capability::Fixture, self.fixture.as_ref().map(OwnDriver::wiring)),
             (Capability::Storage, self.storage.as_ref().map(StorageDriver::wiring)),
             (Capability::UpdatePath, self.update.as_ref().map(UpdateDriver::wiring)),
@@ -105,6 +106,20 @@ impl ResolvedRig {
     /// Capabilities: what the channels are, and nothing beside them.
     pub fn capabilities(&self) -> Vec<Capability> {
         self.drivers.wirings().into_iter().map(|(c, _)| c).collect()
+    }
+
+    /// The same rig with these channels only: for work by hand on one of them, which must not fail because another one is not there.
+    pub fn with_only(mut self, wanted: &[Capability]) -> Self {
+        let d = &mut self.drivers;
+        d.console = d.console.take().filter(|_| wanted.contains(&Capability::Console));
+        d.power = d.power.take().filter(|_| wanted.contains(&Capability::Power));
+        d.reset = d.reset.take().filter(|_| wanted.contains(&Capability::Reset));
+        d.debug = d.debug.take().filter(|_| wanted.contains(&Capability::DebugPort));
+        d.fixture = d.fixture.take().filter(|_| wanted.contains(&Capability::Fixture));
+        d.storage = d.storage.take().filter(|_| wanted.contains(&Capability::Storage));
+        d.update = d.update.take().filter(|_| wanted.contains(&Capability::UpdatePath));
+        d.crash = d.crash.take().filter(|_| wanted.contains(&Capability::CrashSpace));
+        self
     }
 
     /// The same rig with other built-in defects or twins in its emulated device. No effect on a real device.
@@ -177,6 +192,10 @@ impl<'a> Resolver<'a> {
     }
 
     fn device(&self, file: &RigFile, drivers: &Drivers) -> Result<Device, RigFileError> {
+        if let (Some(ResetDriver::Probe), None | Some(DebugDriver::Emulator)) = (&drivers.reset, &drivers.debug) {
+            let problem = "the reset line is nRST of a debug probe, and [debug] names none";
+            return Err(self.source.error(driver_span(file, Capability::Reset), problem, &["[debug] with driver = \"probe-rs\" and a probe"]));
+        }
         let wirings = drivers.wirings();
         let count = |wanted| wirings.iter().filter(|(_, w)| *w == wanted).count();
         let (emulated, boarded) = (count(Wiring::Emulator), count(Wiring::Board));

@@ -175,3 +175,18 @@ fn the_rigs_of_the_tree_resolve(#[case] name: &str, #[case] channels: usize) {
     assert!(rig.permissions.grants(Permission::FlashWrite) && !rig.permissions.grants(Permission::MassErase));
     assert!(rig.dossier.ends_with("fixtures/devices/thermostat"));
 }
+
+#[test]
+fn the_example_rigs_resolve_and_grant_nothing_that_cannot_be_undone() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rigs/examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("the examples") {
+        let path = entry.expect("an entry").path();
+        let rig = ResolvedRig::load(&path).unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(rig.device, Device::Real), "{}", path.display());
+        assert!(rig.capabilities().contains(&Capability::Console) && rig.capabilities().contains(&Capability::Power), "{}", path.display());
+        assert!(!rig.permissions.grants(Permission::MassErase) && !rig.permissions.grants(Permission::CounterIncrement), "{}", path.display());
+        seen += 1;
+    }
+    assert_eq!(seen, 6);
+}

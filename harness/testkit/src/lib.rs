@@ -5,10 +5,14 @@
 #![allow(clippy::missing_panics_doc)] // a test's ground that cannot be laid ends the test
 
 mod cable;
+mod patch;
 mod peer;
+mod pty;
 
 pub use cable::Cable;
+pub use patch::Patch;
 pub use peer::Peer;
+pub use pty::Pty;
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};

@@ -6,12 +6,14 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A peer that has not done what it should by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that a peer may take that ends by itself.
+const LIFE: Duration = Duration::from_secs(600);
 /// Lines of output that are kept, and most bytes of a line.
 const LINES_MOST: usize = 2_000;
 const LINE_MOST: u64 = 64 * 1024;
@@ -21,6 +23,8 @@ struct Output {
     lines: VecDeque<String>,
     /// Lines that were dropped or looked at; `lines` starts after them.
     open: usize,
+    /// Of its two streams, those that have not ended.
+    readers: usize,
 }
 
 #[derive(Default)]
@@ -86,7 +90,8 @@ impl Peer {
                 }
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            // What has closed both its streams says nothing any more.
+            if left.is_zero() || output.readers == 0 {
                 drop(output);
                 panic!("{} never said `{part}`", self.name);
             }
@@ -133,6 +138,23 @@ impl Peer {
         self.said.lock().lines.iter().cloned().collect()
     }
 
+    /// Waits for its own end, all of its output read. A peer that goes on for ten minutes fails the test.
+    pub fn end(&mut self) -> ExitStatus {
+        let until = Instant::now() + LIFE;
+        let mut output = self.said.lock();
+        while output.readers > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(output);
+                panic!("{} does not end", self.name);
+            }
+            output = self.said.changed.wait_timeout(output, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(output);
+        self.ended = true;
+        self.child.wait().unwrap_or_else(|e| panic!("wait for {}: {e}", self.name))
+    }
+
     /// Kills it with all that it started, and waits for its end.
     pub fn kill(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
@@ -158,13 +180,14 @@ impl Drop for Peer {
 }
 
 fn listen(from: impl Read + Send + 'static, to: Arc<Shared>) {
+    to.lock().readers += 1;
     std::thread::spawn(move || {
         let mut from = BufReader::new(from);
         loop {
             let mut line = Vec::new();
             match (&mut from).take(LINE_MOST).read_until(b'\n', &mut line) {
                 Ok(n) if n > 0 => {}
-                _ => return,
+                _ => break,
             }
             let mut output = to.lock();
             if output.lines.len() == LINES_MOST {
@@ -175,6 +198,8 @@ fn listen(from: impl Read + Send + 'static, to: Arc<Shared>) {
             drop(output);
             to.changed.notify_all();
         }
+        to.lock().readers -= 1;
+        to.changed.notify_all();
     });
 }
 
@@ -192,6 +217,13 @@ mod tests {
         assert_eq!(peer.ready(), 4711);
         peer.kill();
         assert!(peer.output().contains(&"one".to_owned()));
+    }
+
+    #[test]
+    fn the_end_comes_after_the_last_line() {
+        let mut peer = sh("echo last; exit 3");
+        assert_eq!(peer.end().code(), Some(3));
+        assert_eq!(peer.output(), ["last"]);
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Port {
         if protocol != Protocol::Jtag {
             self.highest = survey.aps.iter().map(|a| a.ap).max().max(self.highest);
         }
-        let label = format!("{state}, {} {}", name(protocol), condition(attach));
+        let label = format!("{state}, {} {}", protocol.as_str(), attach.as_str());
         let text = serde_json::to_vec_pretty(&survey).map_err(|e| Trouble::Harness(format!("write down a survey: {e}")))?;
         bench.evidence(&format!("survey {label}.json"), &text);
         let cold = self.bind.family.as_ref().is_some_and(|f| f.family().cold_plug);
@@ -275,23 +275,6 @@ fn protocols(bind: &DebugBind) -> Result<Vec<Protocol>, String> {
         }
     }
     Ok(all)
-}
-
-fn name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Swd => "SWD",
-        Protocol::Jtag => "JTAG",
-        Protocol::SwdFromDormant => "SWD from dormant",
-    }
-}
-
-fn condition(attach: Attach) -> &'static str {
-    match attach {
-        Attach::Running => "while running",
-        Attach::UnderReset => "under reset",
-        Attach::PowerOnRace => "from power-on",
-        Attach::ColdPlug => "plugged cold",
-    }
 }
 
 /// The word that stands at the surveyed flash address, out of the maker's image that the device says it runs.

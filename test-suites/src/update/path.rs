@@ -170,7 +170,8 @@ pub(super) fn upload_until(bench: &mut Bench, bytes: &[u8], stop: usize, announc
 fn send_pieces(bench: &mut Bench, bytes: &[u8], stop: usize, announce: Announce) -> Result<Step, Trouble> {
     let len = if stop < bytes.len() { piece_len(bench)? } else { bench.update()?.max_chunk().max(1) };
     let (mut offset, mut stalls) = (0, 0);
-    if stop == 0 {
+    // An empty file is offered too: its one piece announces that there is nothing to come.
+    if stop == 0 && !bytes.is_empty() {
         return Ok(Step::Done);
     }
     loop {

@@ -10,4 +10,5 @@ mod switch;
 mod switched;
 mod tcp_console;
 mod udp;
+mod udp_path;
 mod wires;

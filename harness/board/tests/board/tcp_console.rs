@@ -1,7 +1,11 @@
 //! The console over TCP: pyserial's RFC 2217 client, raw bytes, and both beside the terminal.
 
 use crate::switched::{Switched, connect};
+use proofbench_channel::conformance::{self, Outcome};
+use proofbench_drivers::line::{ControlLine, LineAddress, LineConsole, LineSettings, LineSetup};
+use proofbench_drivers::{RealClock, TimeBase};
 use proofbench_testkit::{Peer, fixture, python};
+use rstest::rstest;
 use std::io::{Read, Write};
 use std::process::Command;
 
@@ -13,6 +17,39 @@ fn pyserial(board: &Switched, steps: &[&str]) -> Option<Vec<String>> {
     let mut host = Peer::start(&mut command);
     host.wait_for_line("done");
     Some(host.output())
+}
+
+/// The harness's own driver on this address.
+fn driver(address: LineAddress) -> (LineConsole, RealClock) {
+    let time = TimeBase::real();
+    (LineConsole::open(&LineSetup::new(address, LineSettings::default(), time)).unwrap(), RealClock(time))
+}
+
+fn address(board: &Switched, port: &str) -> LineAddress {
+    let at = format!("127.0.0.1:{}", board.port(port)).parse().unwrap();
+    if port == "raw" { LineAddress::Tcp(at) } else { LineAddress::Rfc2217(at) }
+}
+
+#[rstest]
+fn the_console_conforms_over_the_network(#[values("rfc2217", "raw")] port: &str) -> Outcome {
+    let (board, _terminal) = Switched::on(&[]);
+    let (mut console, mut clock) = driver(address(&board, port));
+    conformance::console(&mut console, &mut clock, b"nobody\r", b"password: ")
+}
+
+#[rstest]
+fn the_console_conforms_over_the_network_without_power(#[values("rfc2217", "raw")] port: &str) -> Outcome {
+    let board = Switched::new(&[]);
+    let (mut console, mut clock) = driver(address(&board, port));
+    conformance::console_without_device(&mut console, &mut clock)
+}
+
+#[test]
+fn a_reset_line_over_the_network_conforms() -> Outcome {
+    let (board, _terminal) = Switched::on(&[]);
+    let (mut console, mut clock) = driver(address(&board, "rfc2217"));
+    let mut reset = console.lines().reset(ControlLine::Rts, true).unwrap();
+    conformance::reset(&mut *reset, &mut console, &mut clock, b"cause=pin")
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a parent and its probe worker say to each other: one JSON job on standard input, JSON lines on standard output.
+//! What a parent and its probe worker say to each other: one line of JSON as job on standard input, JSON lines on standard output.
 
 use super::{Survey, SurveyJob};
 use crate::ErrorKind;
@@ -25,6 +25,8 @@ pub enum WorkerAct {
     Survey(SurveyJob),
     /// Hold nRST low for so many real milliseconds; 0 only releases it.
     PulseReset(u64),
+    /// Hold nRST low for as long as standard input stays open, then release it. A parent that dies closes it too.
+    HoldReset,
     /// Name the probes that are there.
     List,
 }
@@ -35,6 +37,8 @@ pub enum WorkerAct {
 pub enum WorkerSays {
     /// The first attempt has been made: a race can start.
     Polling,
+    /// nRST is low.
+    Holding,
     /// The survey, complete.
     Survey(Box<Survey>),
     /// Probes that are there: selector and name.

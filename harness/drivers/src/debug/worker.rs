@@ -1,17 +1,15 @@
-//! The parent's side of the probe worker: one process a survey, under a deadline.
+//! The probe worker as a process: started with a job, listened to under a deadline, ended with all that it started.
 //!
 //! probe-rs drivers block for ever on a silent peer and panic on some answers. In a process of its own that is an error of the bench, with what the
 //! process said last; it is never taken for a silent port.
-//!
-//! Run against: the worker with probe-rs on the board process's Black Magic Probe server. Not run against a real probe or target.
 
 use crate::TimeBase;
 use crate::child::Group;
-use proofbench_channel::debug::{DebugPort, Survey, SurveyJob, WorkerAct, WorkerJob, WorkerSays};
-use proofbench_channel::{ChannelError, ErrorKind, Wait};
+use proofbench_channel::debug::{WorkerAct, WorkerJob, WorkerSays};
+use proofbench_channel::{Cancel, ChannelError, ErrorKind, Wait};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -24,25 +22,28 @@ const SAID_MAX: u64 = 4 << 20;
 /// Most bytes of its complaints that are kept.
 const COMPLAINT_MAX: usize = 2000;
 /// The worker gives up by itself after this, should its parent be gone.
-const WORKER_LIFE: Duration = Duration::from_secs(120);
+const LIFE: Duration = Duration::from_secs(120);
+/// A worker that only holds a line ends with its parent; this is for a parent that forgets.
+const HOLDING_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long letting go of nRST may take after a worker had to be killed.
 const RELEASE: Duration = Duration::from_secs(2);
-/// How long a reset pulse lasts.
-const PULSE_MS: u64 = 10;
 
-/// A probe that the worker process drives.
-pub struct WorkerProbe {
-    program: PathBuf,
-    selector: String,
-    time: TimeBase,
-    running: Option<Running>,
+/// Which worker drives which probe.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub program: PathBuf,
+    pub selector: String,
+    pub time: TimeBase,
 }
 
-struct Running {
+/// A worker at work.
+pub(super) struct Running {
     group: Group,
+    /// Open while a line is to be held.
+    hold: Option<ChildStdin>,
     lines: Receiver<Line>,
     complaints: Receiver<String>,
-    /// Lines that `begin` took while it waited.
+    /// Lines that were taken before somebody asked for the last word.
     early: Vec<WorkerSays>,
 }
 
@@ -51,26 +52,29 @@ enum Line {
     Nonsense(String),
 }
 
-impl WorkerProbe {
-    /// A probe by its selector (`VID:PID[:SERIAL]`, for a board `1d50:6018:127.0.0.1:PORT`). The worker is `program`, else what the variable
-    /// `PROOFBENCH_PROBE_WORKER` names, else the one beside the running executable or in the folder above.
-    pub fn new(selector: impl Into<String>, program: Option<PathBuf>, time: TimeBase) -> Result<Self, ChannelError> {
+impl Worker {
+    /// The worker is `program`, else what the variable `PROOFBENCH_PROBE_WORKER` names, else the one beside the running executable or in the folder above.
+    pub fn find(selector: String, program: Option<PathBuf>, time: TimeBase) -> Result<Self, ChannelError> {
         let program = program.or_else(|| std::env::var_os(PROGRAM_VARIABLE).map(PathBuf::from)).or_else(beside).ok_or_else(|| {
             let help = format!("it stands neither beside this program nor in the folder above; build it, or name it in {PROGRAM_VARIABLE}");
             ChannelError::caused(ErrorKind::Disconnected, format!("find {PROGRAM}"), help)
         })?;
-        Ok(Self { program, selector: selector.into(), time, running: None })
+        Ok(Self { program, selector, time })
     }
 
-    fn start(&self, act: WorkerAct) -> Result<Running, ChannelError> {
+    /// Starts a process on this job.
+    pub fn start(&self, act: WorkerAct) -> Result<Running, ChannelError> {
         let doing = || format!("start {}", self.program.display());
+        let holds = act == WorkerAct::HoldReset;
+        let life = if holds { HOLDING_LIFE } else { LIFE };
         let job = WorkerJob {
             selector: self.selector.clone(),
             speed: self.time.speed(),
-            deadline_ms: u64::try_from(WORKER_LIFE.as_millis()).unwrap_or(u64::MAX),
+            deadline_ms: u64::try_from(life.as_millis()).unwrap_or(u64::MAX),
             act,
         };
-        let text = serde_json::to_vec(&job).map_err(|e| ChannelError::caused(ErrorKind::Driver, doing(), e))?;
+        let mut text = serde_json::to_vec(&job).map_err(|e| ChannelError::caused(ErrorKind::Driver, doing(), e))?;
+        text.push(b'\n');
         let mut command = Command::new(&self.program);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut group = Group::spawn(&mut command).map_err(|e| ChannelError::caused(ErrorKind::Driver, doing(), e))?;
@@ -82,13 +86,23 @@ impl WorkerProbe {
         if let Some(err) = group.leader().stderr.take() {
             std::thread::spawn(move || to_complaints.send(read_complaints(err)));
         }
-        let mut running = Running { group, lines, complaints, early: Vec::new() };
-        if let Some(mut stdin) = running.group.leader().stdin.take()
-            && let Err(e) = stdin.write_all(&text)
-        {
-            running.kill();
-            return Err(ChannelError::caused(ErrorKind::Driver, doing(), e));
+        let stdin = group.leader().stdin.take();
+        let mut running = Running { group, hold: None, lines, complaints, early: Vec::new() };
+        if let Some(mut stdin) = stdin {
+            if let Err(e) = stdin.write_all(&text) {
+                running.kill();
+                return Err(ChannelError::caused(ErrorKind::Driver, doing(), e));
+            }
+            running.hold = Some(stdin).filter(|_| holds);
         }
+        Ok(running)
+    }
+
+    /// Starts a process on this job and takes its first word; a failure is kept for [`Worker::answer`], so that it is reported once and in one place.
+    pub fn start_and_hear(&self, act: WorkerAct, wait: &Wait, doing: &str) -> Result<Running, ChannelError> {
+        let mut running = self.start(act)?;
+        let first = self.next(&mut running, wait, doing)?;
+        running.early.push(first);
         Ok(running)
     }
 
@@ -117,92 +131,50 @@ impl WorkerProbe {
         }
     }
 
-    /// The worker's last word.
-    fn answer(&self, running: &mut Running, wait: &Wait, doing: &str) -> Result<WorkerSays, ChannelError> {
+    /// The worker's last word. What it held is let go first.
+    pub fn answer(&self, running: &mut Running, wait: &Wait, doing: &str) -> Result<WorkerSays, ChannelError> {
+        running.hold = None;
         loop {
             let said = if running.early.is_empty() { self.next(running, wait, doing)? } else { running.early.remove(0) };
             match said {
-                WorkerSays::Polling => {}
+                WorkerSays::Polling | WorkerSays::Holding => {}
                 WorkerSays::Failed { kind, text } => return Err(ChannelError::caused(kind.into(), doing, text)),
                 other => return Ok(other),
             }
         }
     }
 
-    /// After a worker had to be killed nobody knows how it left nRST.
-    fn let_go_of_reset(&self) {
-        let until = self.time.now() + RELEASE.mul_f64(self.time.speed());
-        let wait = Wait::until(until, &proofbench_channel::Cancel::new());
-        if let Ok(mut running) = self.start(WorkerAct::PulseReset(0)) {
-            // Best effort: the error that led here is the one to report.
-            let _ = self.answer(&mut running, &wait, "release nRST");
-            running.kill();
-        }
-    }
-
-    fn act(&self, act: WorkerAct, wait: &Wait, doing: &str) -> Result<WorkerSays, ChannelError> {
+    /// A job from its beginning to its last word.
+    pub fn act(&self, act: WorkerAct, wait: &Wait, doing: &str) -> Result<WorkerSays, ChannelError> {
         let mut running = self.start(act)?;
         let answer = self.answer(&mut running, wait, doing);
         running.kill();
         answer
     }
 
-    /// Selector and name of every probe that this machine has.
-    pub fn list(&self, wait: &Wait) -> Result<Vec<(String, String)>, ChannelError> {
-        match self.act(WorkerAct::List, wait, "list debug probes")? {
-            WorkerSays::Probes(probes) => Ok(probes),
-            other => Err(ChannelError::caused(ErrorKind::Driver, "list debug probes", format!("the worker said {other:?}"))),
-        }
-    }
-}
-
-impl DebugPort for WorkerProbe {
-    fn begin(&mut self, job: &SurveyJob, wait: &Wait) -> Result<(), ChannelError> {
-        const DOING: &str = "begin a survey of the debug port";
-        if let Some(mut old) = self.running.take() {
-            old.kill();
-        }
-        wait.check(self.time.now(), DOING)?;
-        let mut running = self.start(WorkerAct::Survey(job.clone()))?;
-        if job.attach == proofbench_channel::debug::Attach::PowerOnRace {
-            // A failure is kept for `finish`, so that it is reported once and in one place.
-            let first = self.next(&mut running, wait, DOING)?;
-            running.early.push(first);
-        }
-        self.running = Some(running);
-        Ok(())
-    }
-
-    fn finish(&mut self, wait: &Wait) -> Result<Survey, ChannelError> {
-        const DOING: &str = "survey the debug port";
-        let mut running = self.running.take().ok_or_else(|| ChannelError::new(ErrorKind::Refused, "finish a survey that was not begun"))?;
-        let answer = self.answer(&mut running, wait, DOING);
-        running.kill();
-        match answer {
-            Ok(WorkerSays::Survey(survey)) => Ok(*survey),
-            Ok(other) => Err(ChannelError::caused(ErrorKind::Driver, DOING, format!("the worker said {other:?}"))),
-            Err(e) => {
-                if matches!(e.kind, ErrorKind::Timeout | ErrorKind::Cancelled | ErrorKind::Driver) {
-                    self.let_go_of_reset();
-                }
-                Err(e)
-            }
-        }
-    }
-
-    fn pulse_reset(&mut self, wait: &Wait) -> Result<(), ChannelError> {
-        self.act(WorkerAct::PulseReset(PULSE_MS), wait, "pulse nRST by the probe").map(|_| ())
-    }
-
-    fn describe(&self) -> String {
-        format!("probe-rs {} through {}", self.selector, self.program.display())
+    /// After a worker had to be killed nobody knows how it left nRST. Says whether it is released for certain.
+    pub fn let_go_of_reset(&self) -> bool {
+        let until = self.time.now() + RELEASE.mul_f64(self.time.speed());
+        let wait = Wait::until(until, &Cancel::new());
+        // The error that led here is the one to report.
+        self.act(WorkerAct::PulseReset(0), &wait, "release nRST").is_ok()
     }
 }
 
 impl Running {
     /// Ends the worker and whatever it started.
-    fn kill(&mut self) -> Option<ExitStatus> {
+    pub fn kill(&mut self) -> Option<ExitStatus> {
         self.group.end()
+    }
+
+    /// What it said first, if [`Worker::start_and_hear`] started it.
+    pub fn first_word(&self) -> Option<&WorkerSays> {
+        self.early.first()
+    }
+
+    /// Whether the process still runs.
+    pub fn runs(&mut self) -> bool {
+        self.group.runs()
     }
 
     fn obituary(&mut self) -> String {

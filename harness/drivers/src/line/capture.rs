@@ -261,6 +261,15 @@ impl Capture {
         });
     }
 
+    /// Puts an order back of which nothing was done, unless nobody waits for it any more.
+    pub fn again(&self, order: Order) {
+        self.change(|s| {
+            if matches!(s.out, Out::Busy) {
+                s.out = Out::Asked(order);
+            }
+        });
+    }
+
     /// The task has let go of the line.
     pub fn ended(&self) {
         self.change(|s| (s.attached, s.ended) = (false, true));

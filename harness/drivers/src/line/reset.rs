@@ -84,12 +84,19 @@ impl Reset for SerialReset {
         held
     }
 
-    /// If holding fails half-way, the line is let go again. Releasing a port that is away counts once it is back, and is `Disconnected` until then.
+    /// If holding fails half-way, the line is let go again. Releasing succeeds on a port that is away, as it is whenever its board has no power: nothing is
+    /// driven then, and the line is let go as the first thing when the port is back.
     fn set(&mut self, asserted: bool, wait: &Wait) -> Result<(), ChannelError> {
         wait.check(self.lines.setup.time.now(), "drive the reset line")?;
         if !asserted {
             self.lines.capture.want(self.line, Some(!self.held_by));
-            return self.drive(false, wait);
+            if !self.lines.capture.is_attached() {
+                return Ok(());
+            }
+            return match self.drive(false, wait) {
+                Err(e) if e.kind == ErrorKind::Disconnected && !self.lines.capture.is_attached() => Ok(()),
+                done => done,
+            };
         }
         self.drive(true, wait).inspect_err(|e| {
             if e.kind != ErrorKind::Unsupported {

@@ -44,10 +44,19 @@ pub(super) async fn run(capture: Arc<Capture>, setup: LineSetup, mut first: Opti
         let mut line = Line { capture: &capture, setup: &setup, doing: Doing::Nothing, heard: false, broken: None };
         let end = line.listen(&mut wire).await;
         let never_back = setup.address.is_network() && !line.heard && began.elapsed() < FLAP;
+        // What nothing has left of yet can wait for the line to come back.
+        let unbegun = match line.doing {
+            Doing::Sending(bytes, 0) => Some(Order::Write(bytes)),
+            Doing::Next(order) => Some(order),
+            _ => None,
+        };
         wire.close().await;
         let Some(why) = end else { break };
         capture.lost(never_back);
-        capture.done(Err(Failure::new(ErrorKind::Disconnected, why)));
+        match unbegun {
+            Some(order) => capture.again(order),
+            None => capture.done(Err(Failure::new(ErrorKind::Disconnected, why))),
+        }
         if never_back && timeout(RECONNECT, capture.closed()).await.is_ok() {
             break;
         }

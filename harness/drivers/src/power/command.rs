@@ -9,7 +9,8 @@
 //! Anything else is an error that shows what was printed. A program that fails is an error with its complaint; one that hangs is killed at its
 //! deadline with all that it started. Arguments are shown in errors: a secret belongs into a file that the program reads.
 //!
-//! Run against: programs made by the tests, among them ones that fail, hang, flood and are missing. Not run against a power switch.
+//! Run against: programs made by the tests, among them ones that fail, hang, flood and are missing, and programs that switch the board process. Not
+//! run against a power switch.
 
 use super::{Supply, word};
 use crate::child::Program;

@@ -7,7 +7,8 @@
 //!
 //! Dialects are data: `data/scpi-models.toml` says against what each was checked.
 //!
-//! Run against: `fixtures/peers/scpi_supply.py`, which follows the same sources. Not run against a supply of any maker.
+//! Run against: `fixtures/peers/scpi_supply.py`, which follows the same sources, with the board process at its terminals too. Not run against a supply
+//! of any maker.
 
 mod model;
 

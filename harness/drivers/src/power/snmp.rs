@@ -1,14 +1,14 @@
 //! An outlet of a power distribution unit, switched and read back by SNMP v1, v2c or v3.
 //!
 //! The families of outlets are data: `data/pdu-families.toml`. `set` writes the family's control object and then reads the state object until it
-//! says what was asked and no command is pending; `state` reads afresh each time. A request that is not answered within a second is sent again, three
-//! times at most: switching on or off twice is the same as once. An agent says nothing at all to a community it does not know, to a version it does
+//! says what was asked and no command is pending; `state` reads afresh each time. A request that is not answered within two seconds is sent again,
+//! four times at most: switching on or off twice is the same as once. An agent says nothing at all to a community it does not know, to a version it does
 //! not speak and to an address it does not allow, so these look like a PDU that is not there: the error says so.
 //!
 //! Cancelled or late, a call may leave the outlet switched: the datagram is on its way. A PDU can lie, as any switch.
 //!
-//! Run against: Debian's `snmpd` 5.9.3 whose outlets are `fixtures/peers/snmp_pdu.py`, by v1, v2c and v3 (SHA-256 and AES-128). Not run against a PDU
-//! of any maker.
+//! Run against: Debian's `snmpd` 5.9.3 whose outlets are `fixtures/peers/snmp_pdu.py`, by v1, v2c and v3 (SHA-256 and AES-128), with the board
+//! process behind an outlet too. Not run against a PDU of any maker.
 
 mod family;
 mod session;

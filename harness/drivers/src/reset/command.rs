@@ -3,7 +3,7 @@
 //! A program that fails is an error with its complaint; one that hangs is killed at its deadline with all that it started. Releasing a line runs the
 //! program even if nobody asserted it before.
 //!
-//! Run against: programs made by the tests. Not run against a relay or a reset line.
+//! Run against: programs made by the tests, among them ones that reset the board process. Not run against a relay or a reset line.
 
 use crate::TimeBase;
 use crate::child::Program;

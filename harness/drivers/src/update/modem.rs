@@ -24,7 +24,7 @@ mod dialogue;
 mod line;
 mod sender;
 
-pub use dialogue::{Step, Verdict, pattern};
+pub use dialogue::{Step, Verdict};
 
 use super::{Remarks, cannot, end_of, whole};
 use crate::TimeBase;

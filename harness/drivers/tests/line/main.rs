@@ -3,7 +3,6 @@
 
 mod bench;
 mod hostile;
-mod pty;
 mod pyserial;
 mod ser2net;
 mod ttys;

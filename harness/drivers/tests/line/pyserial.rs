@@ -1,11 +1,10 @@
 //! pyserial's RFC 2217 server before a port with control lines, which tells what its clients do.
 
 use crate::bench::{PATIENCE, chain, every_byte, hear, hear_bytes, open, rfc2217, setup, within};
-use crate::pty::{Pty, echo};
 use proofbench_channel::{Console, ErrorKind, conformance};
 use proofbench_drivers::RealClock;
 use proofbench_drivers::line::{ControlLine, Flow, LineConsole, LineSettings, LineSetup, Parity};
-use proofbench_testkit::{Peer, fixture, python};
+use proofbench_testkit::{Peer, Pty, fixture, python};
 use rstest::rstest;
 use std::process::Command;
 use std::time::Duration;
@@ -23,7 +22,7 @@ fn start(more: &[&str]) -> Option<(Peer, u16)> {
 fn a_console_conforms() {
     let device = Pty::new();
     let Some((_peer, port)) = start(&["--serial", device.node().to_str().unwrap()]) else { return };
-    echo(device);
+    device.echo();
     let setup = setup(rfc2217(port));
     let mut console = open(&setup);
     conformance::console(&mut console, &mut RealClock(setup.time), b"state\r", b"state\r").unwrap();
@@ -138,8 +137,9 @@ fn a_server_that_runs_again_gets_settings_and_levels_again() {
     peer.kill();
     hear(&mut console, setup.time, |h| !h.gone.is_empty());
     // The device is let go while nobody can tell the server; that counts once it is back.
-    let e = reset.set(false, &within(setup.time, Duration::from_millis(100))).unwrap_err();
-    assert_eq!(e.kind, ErrorKind::Disconnected, "{}", chain(&e));
+    reset.set(false, &within(setup.time, PATIENCE)).unwrap();
+    let e = reset.set(true, &within(setup.time, Duration::from_millis(100))).unwrap_err();
+    assert_eq!(e.kind, ErrorKind::Disconnected, "nobody holds a line that is not there: {}", chain(&e));
     let Some((mut peer, _)) = start(&["--port", &port.to_string()]) else { return };
     peer.wait_for_line("client");
     peer.wait_for_line("baud 38400");

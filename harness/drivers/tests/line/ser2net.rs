@@ -1,11 +1,10 @@
 //! Debian's ser2net before a pseudo terminal: RFC 2217 and raw TCP.
 
 use crate::bench::{PATIENCE, chain, every_byte, hear, hear_bytes, open, rfc2217, setup, tcp, within};
-use crate::pty::{Pty, echo};
 use proofbench_channel::{Console, ErrorKind, conformance};
 use proofbench_drivers::RealClock;
 use proofbench_drivers::line::{ControlLine, LineAddress, LineConsole};
-use proofbench_testkit::{Peer, find, free_port};
+use proofbench_testkit::{Peer, Pty, find, free_port};
 use rstest::rstest;
 use std::path::Path;
 use std::process::Command;
@@ -69,7 +68,7 @@ impl Server {
 fn a_console_conforms(#[values(Mode::Rfc2217, Mode::Raw)] mode: Mode) {
     let device = Pty::new();
     let Some(server) = Server::start(mode, device.node()) else { return };
-    echo(device);
+    device.echo();
     let setup = setup(server.address(mode));
     let mut console = open(&setup);
     conformance::console(&mut console, &mut RealClock(setup.time), b"state\r", b"state\r").unwrap();

@@ -1,11 +1,11 @@
 //! Serial ports of this machine, as far as pseudo terminals can be that.
 
 use crate::bench::{Heard, PATIENCE, chain, every_byte, hear, hear_bytes, open, setup, within};
-use crate::pty::{Pty, echo};
 use proofbench_channel::conformance;
 use proofbench_channel::{Cancel, Console, ConsoleRead, ErrorKind, Wait};
 use proofbench_drivers::RealClock;
 use proofbench_drivers::line::{self, ControlLine, Flow, LineAddress, LineConsole, LineSettings, LineSetup, Parity, Places};
+use proofbench_testkit::Pty;
 use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ fn at(path: &Path) -> LineSetup {
 fn a_serial_console_conforms() {
     let device = Pty::new();
     let setup = at(device.node());
-    echo(device);
+    device.echo();
     let mut console = open(&setup);
     assert_eq!(console.describe(), format!("{} 115200 8N1", setup.address));
     conformance::console(&mut console, &mut RealClock(setup.time), b"state\r", b"state\r").unwrap();

@@ -5,12 +5,15 @@ use proofbench_channel::{ErrorKind, PowerAsk, PowerSeen};
 use proofbench_drivers::Secret;
 use proofbench_drivers::power::snmp::{Access, Digest, V3};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
 
 #[test]
 fn a_wrong_community_is_a_silence_that_is_explained() {
     let Some(agent) = Agent::start(&[]) else { return };
     let mut power = agent.open("apc-rpdu2", 3, Access::V2c(Secret::new("wrong")));
-    let error = power.set(PowerAsk::On, &within(agent.time)).unwrap_err();
+    let mut wait = within(agent.time);
+    wait.until = agent.time.now() + Duration::from_secs(3);
+    let error = power.set(PowerAsk::On, &wait).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout);
     assert!(whole(&error).contains("silent to a wrong community"), "{}", whole(&error));
     assert_eq!(agent.relay(), "off");

@@ -3,8 +3,7 @@
 use super::{Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::ChannelError;
-use proofbench_channel::debug::DebugPort;
-use proofbench_drivers::debug::worker::WorkerProbe;
+use proofbench_drivers::debug::WorkerProbe;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -50,11 +49,11 @@ impl DebugDriver {
         }
     }
 
-    /// `None` for the emulated device's own, which is opened with it.
-    pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn DebugPort>>, ChannelError> {
+    /// `None` for the emulated device's own, which is opened with it. The probe may serve `[reset]` as well.
+    pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<WorkerProbe>, ChannelError> {
         match self {
             Self::Emulator => Ok(None),
-            Self::ProbeRs { probe } => Ok(Some(Box::new(WorkerProbe::new(place.probe(probe), None, place.time)?))),
+            Self::ProbeRs { probe } => WorkerProbe::new(place.probe(probe), None, place.time).map(Some),
         }
     }
 }

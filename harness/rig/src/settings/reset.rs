@@ -20,6 +20,8 @@ pub enum ResetDriver {
     Board,
     /// A control line of the console's port.
     SerialLines(lines::Lines),
+    /// nRST of the probe of `[debug]`.
+    Probe,
     /// A GPIO line.
     Gpio(gpio::Gpio),
     /// A digital output of an instrument.
@@ -29,13 +31,14 @@ pub enum ResetDriver {
 }
 
 impl ResetDriver {
-    const NAMES: &'static [&'static str] = &["emulator", "board", "serial-lines", "gpio", "scpi", "command"];
+    const NAMES: &'static [&'static str] = &["emulator", "board", "probe", "serial-lines", "gpio", "scpi", "command"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
             "board" => section.nothing().map(|()| Self::Board),
             "serial-lines" => lines::Lines::read(section).map(Self::SerialLines),
+            "probe" => section.nothing().map(|()| Self::Probe),
             "gpio" => gpio::Gpio::read(section).map(Self::Gpio),
             "scpi" => scpi::Scpi::read(section).map(Self::Scpi),
             "command" => command::Command::read(section).map(Self::Command),
@@ -47,23 +50,24 @@ impl ResetDriver {
     pub(crate) fn fits(&self, console: Option<&ConsoleDriver>, section: &Section<'_>) -> Result<(), RigFileError> {
         match self {
             Self::SerialLines(driver) => driver.fits(console, section),
-            Self::Emulator | Self::Board | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Ok(()),
+            Self::Emulator | Self::Board | Self::Probe | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Ok(()),
         }
     }
 
-    /// Whose line it is.
-    pub fn wiring(&self) -> Wiring {
+    /// Whose line it is; `probe` is what the probe of `[debug]` is wired to.
+    pub fn wiring(&self, probe: Option<Wiring>) -> Wiring {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::Board => Wiring::Board,
+            Self::Probe => probe.unwrap_or(Wiring::Real),
             Self::SerialLines(_) | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Wiring::Real,
         }
     }
 
-    /// `None` for the emulated device's own, which is opened with it.
+    /// `None` for the emulated device's own, which is opened with it, and for the probe's, which is opened with that.
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn Reset>>, ChannelError> {
         match self {
-            Self::Emulator => Ok(None),
+            Self::Emulator | Self::Probe => Ok(None),
             Self::Board => place.board.map(Board::reset).transpose(),
             Self::SerialLines(driver) => driver.open(place).map(Some),
             Self::Gpio(driver) => driver.open(place).map(Some),

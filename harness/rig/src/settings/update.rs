@@ -1,5 +1,10 @@
 //! `[update]`
 
+pub mod command;
+pub mod modem;
+pub mod pull;
+pub mod push;
+
 use super::port::Port;
 use super::{Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
@@ -20,6 +25,14 @@ pub enum UpdateDriver {
         /// `host:port`
         address: String,
     },
+    /// A boot loader that takes XMODEM or YMODEM.
+    Modem(modem::Modem),
+    /// Images go to a URL of the device.
+    HttpPush(Box<push::Push>),
+    /// The device fetches images from the harness.
+    HttpPull(pull::Pull),
+    /// The user's program.
+    Command(command::Command),
 }
 
 #[derive(Deserialize)]
@@ -33,13 +46,17 @@ impl Settings for UdpSettings {
 }
 
 impl UpdateDriver {
-    const NAMES: &'static [&'static str] = &["emulator", "smp", "smp-udp"];
+    const NAMES: &'static [&'static str] = &["emulator", "smp", "smp-udp", "xmodem", "ymodem", "http-push", "http-pull", "command"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
             "smp" => Port::read(section).map(Self::Smp),
             "smp-udp" => Ok(Self::SmpUdp { address: section.address(&section.settings::<UdpSettings>()?.address)? }),
+            "xmodem" | "ymodem" => modem::Modem::read(section).map(Self::Modem),
+            "http-push" => push::Push::read(section).map(Box::new).map(Self::HttpPush),
+            "http-pull" => pull::Pull::read(section).map(Self::HttpPull),
+            "command" => command::Command::read(section).map(Self::Command),
             _ => Err(section.no_driver(Self::NAMES)),
         }
     }
@@ -49,7 +66,8 @@ impl UpdateDriver {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::Smp(port) => port.wiring(),
-            Self::SmpUdp { .. } => Wiring::Real,
+            Self::Modem(modem) => modem.port.wiring(),
+            Self::SmpUdp { .. } | Self::HttpPush(_) | Self::HttpPull(_) | Self::Command(_) => Wiring::Real,
         }
     }
 
@@ -59,6 +77,18 @@ impl UpdateDriver {
             Self::Emulator => Ok(None),
             Self::Smp(port) => smp::open_serial(&port.setup(place)).map(Some),
             Self::SmpUdp { address } => Ok(Some(smp::open_udp(&UdpSetup { address: address.clone(), time: place.time }))),
+            Self::Modem(modem) => modem.open(place).map(Some),
+            Self::HttpPush(push) => push.open(place).map(Some),
+            Self::HttpPull(pull) => pull.open(place).map(Some),
+            Self::Command(command) => command.open(place).map(Some),
         }
+    }
+}
+
+/// A pattern over a device's bytes.
+fn pattern(section: &Section<'_>, value: &Spanned<String>) -> Result<String, RigFileError> {
+    match proofbench_drivers::update::pattern(value.get_ref()) {
+        Ok(_) => Ok(value.get_ref().clone()),
+        Err(_) => Err(section.error(value.span(), "no pattern", &["a regular expression, such as ^## OK"])),
     }
 }

@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long one answer may take, in real time.
-const ANSWER: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(2);
 /// How often a request is sent at most.
-const SENDINGS: usize = 4;
+const SENDINGS: usize = 5;
 
 /// SNMP version and who asks.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! What is said before and after a transfer: the way into the loader, and its verdict.
 
 use super::line::Line;
-use proofbench_channel::{ChannelError, ErrorKind};
+use proofbench_channel::ChannelError;
 use regex::bytes::Regex;
 use std::time::Duration;
 
@@ -86,13 +86,4 @@ pub(super) fn judged(line: &mut Line<'_>, verdict: &Verdict) -> Result<Judged, C
         let taken = verdict.success.is_none() && line.time.now() < line.wait.until;
         return Ok(if taken { Judged::Taken } else { Judged::Unsaid(line.last_words()) });
     }
-}
-
-/// A pattern over a loader's bytes, or why it is none.
-pub fn pattern(text: &str) -> Result<Regex, ChannelError> {
-    regex::bytes::RegexBuilder::new(text)
-        .multi_line(true)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|e| ChannelError::caused(ErrorKind::Driver, format!("read the pattern `{text}`"), e))
 }

@@ -1,6 +1,7 @@
 //! The sender against receivers that are honest, deaf, spiteful or dead.
 
 use super::*;
+use crate::update::pattern;
 use proofbench_channel::{Cancel, ConsoleRead, ErrorKind, conformance};
 use rstest::rstest;
 use std::cell::RefCell;
