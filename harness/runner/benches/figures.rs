@@ -7,11 +7,12 @@ use common::{UNIT, bench_on, check, rig, whole_plan};
 use proofbench_channel::{ChannelError, Clock, Console, ConsoleRead, Moment, Wait};
 use proofbench_model::bind::Pattern;
 use proofbench_model::journal::Header;
-use proofbench_rig::{Channels, Rig};
+use proofbench_rig::{Channels, ResolvedRig, Rig};
 use proofbench_runner::journal::JournalWriter;
 use proofbench_runner::run::{RunOptions, run};
 use proofbench_runner::sink::{NullSink, Sink};
 use proofbench_runner::{Check, Trouble};
+use proofbench_testkit::{Pty, fixture};
 use std::time::{Duration, Instant};
 
 /// Checks that do nothing but answer.
@@ -28,6 +29,7 @@ fn empty_checks(n: usize) -> Vec<&'static Check> {
 
 fn main() {
     matcher();
+    wire();
     let boot = boots();
     overhead(boot);
     journal();
@@ -85,6 +87,39 @@ fn matcher() {
     assert!(matches!(found, Ok(Some(f)) if f.value.as_deref() == Some("42")));
     let s = begun.elapsed().as_secs_f64();
     println!("console: {:.0} MB/s captured, kept in the transcript, watched for boots and matched", bytes as f64 / 1e6 / s);
+}
+
+/// A device that prints as fast as its terminal takes it, through capture, transcript, watch and matcher, with the transcript written as evidence.
+fn wire() {
+    const BYTES: usize = 256 * 1024 * 1024;
+    let line = b"[  12.345678] sensor 3: temperature 21.4 C, set point 20.0 C, relay off\r\n";
+    let block: Vec<u8> = line.iter().copied().cycle().take(line.len() * 800).collect();
+    let dir = scratch();
+    std::fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+    let device = Pty::new();
+    let text = format!(
+        "format = 1\ndossier = \"{}\"\n[console]\ndriver = \"serial\"\nport = {{ path = \"{}\" }}\n",
+        fixture("fixtures/devices/thermostat").display(),
+        device.node().display()
+    );
+    let resolved = ResolvedRig::from_text(&dir.join("rig.toml"), &text).unwrap_or_else(|e| panic!("{e}"));
+    let rig = resolved.open(common::dossier(), 7, "a bench").unwrap_or_else(|e| panic!("{e}"));
+    let (mut b, _) = bench_on(rig);
+    let begun = Instant::now();
+    let talking = std::thread::spawn(move || {
+        for _ in 0..BYTES / block.len() {
+            device.send(&block);
+        }
+        device.send(b"all done 42\r\n");
+        device
+    });
+    let found = b.expect(&Pattern(r"^all done (?P<value>\d+)$".into()), Duration::from_secs(600));
+    assert!(matches!(found, Ok(Some(f)) if f.value.as_deref() == Some("42")));
+    b.transcript();
+    let s = begun.elapsed().as_secs_f64();
+    drop(talking.join());
+    println!("wire:    {:.0} MB/s from a pseudo terminal, with the same and the transcript kept as evidence", BYTES as f64 / 1e6 / s);
+    let _ = std::fs::remove_dir_all(dir);
 }
 
 fn boots() -> Duration {

@@ -9,6 +9,7 @@ mod console;
 mod control;
 mod observe;
 mod storage;
+mod wires;
 
 pub use act::{Did, LoginResult};
 pub use boot::{Boot, OffWitness};
@@ -119,6 +120,8 @@ pub struct Bench {
     last_boot: Option<Boot>,
     /// What showed that power went when the supply was last switched off.
     off: Option<OffWitness>,
+    /// What showed that it had not gone; none after an off that nothing contradicts.
+    still_fed: Option<String>,
     /// The console's port vanished, and nothing has come from it since.
     port_gone: bool,
     budget_end: Moment,
@@ -160,6 +163,7 @@ impl Bench {
             session: None,
             last_boot: None,
             off: None,
+            still_fed: None,
             port_gone: false,
             budget_end: Moment(u64::MAX),
             clipped: Cell::new(false),
@@ -435,12 +439,17 @@ impl Bench {
         self.stop.hard.is_cancelled()
     }
 
+    /// What showed that the device kept its power when it was last switched off.
+    pub(crate) fn still_fed(&self) -> Option<&str> {
+        self.still_fed.as_deref()
+    }
+
     pub(crate) fn record_failed(&self) -> Option<String> {
         self.core.sink.borrow().failed()
     }
 
     /// Supply off, reset and buttons released, probe detached. Bounded in time; nothing cancels it.
-    pub(crate) fn make_safe(&mut self) -> SafeState {
+    pub fn make_safe(&mut self) -> SafeState {
         self.session = None;
         let core = self.core.clone();
         let held = core.held.borrow().clone();

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod check;
 mod command;
 mod dialogue;
+pub mod doctor;
 pub mod header;
 pub mod journal;
 pub mod plan;

@@ -3,7 +3,7 @@
 //! Fail closed: an error, a panic, a rig that is not healthy afterwards, a device that is another one: all of them end as UNRESOLVED.
 
 mod guard;
-mod prepare;
+pub(crate) mod prepare;
 mod settle;
 
 use crate::bench::{Bench, BenchSetup, ReferenceFactory, Stop};
@@ -143,7 +143,7 @@ pub fn run(plan: &Plan, rig: Rig, checks: &[&'static Check], options: RunOptions
         bench.event(Event::Fate { subject: Subject::Unit(unit.clone()), fate: fate.clone() });
     }
     if let Some(mark) = recover {
-        let text = format!("the rig was left in an unknown state ({mark}): made safe before use");
+        let text = format!("the rig had not been left safe ({mark}): made safe before use");
         bench.note(&text);
         progress.note(&text);
     }
@@ -177,6 +177,10 @@ pub fn run(plan: &Plan, rig: Rig, checks: &[&'static Check], options: RunOptions
         }
     }
     runner.safe_state();
+    // A switch that says off, and was caught at it, vouches for nothing.
+    if let Some(why) = runner.bench.still_fed() {
+        runner.safe.failed.push(why.to_owned());
+    }
     let cancelled = stop.soft.is_cancelled() || stop.hard.is_cancelled();
     let claim = if cancelled { Claim::None } else { plan.claim };
     runner.bench.event(Event::Ended { claim });

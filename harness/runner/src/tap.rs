@@ -229,8 +229,10 @@ impl DebugPort for Tap<dyn DebugPort> {
         if job.restarts() {
             self.core.restarting();
         }
-        self.core.surveying.set(true);
-        self.inner.begin(job, wait)
+        let begun = self.inner.begin(job, wait);
+        // What did not begin cannot be finished: a probe that is not there must not make the rig unsafe.
+        self.core.surveying.set(begun.is_ok());
+        begun
     }
     fn finish(&mut self, wait: &Wait) -> Result<Survey, ChannelError> {
         let survey = self.inner.finish(wait);
@@ -257,7 +259,12 @@ impl Fixture for Tap<dyn Fixture> {
             held.push(name.to_owned());
         }
         drop(held);
-        self.inner.button(name, pressed, wait)
+        let done = self.inner.button(name, pressed, wait);
+        // A button that does not exist is not held; one whose press failed otherwise may be.
+        if done.as_ref().is_err_and(|e| e.kind == ErrorKind::Unsupported) {
+            self.core.held.borrow_mut().retain(|h| h != name);
+        }
+        done
     }
     fn led(&mut self, wait: &Wait) -> Result<Led, ChannelError> {
         let led = self.inner.led(wait);

@@ -70,6 +70,8 @@ pub(crate) struct Watch {
     ram: Option<Regex>,
     trips: usize,
     pub seen: BootSeen,
+    /// A tripwire line that was thrown away before any wait saw it, escaped.
+    pub missed_trip: Option<String>,
     /// Boot lines since the bench was opened: a session that began before the last one is gone.
     pub total_boots: u64,
 }
@@ -96,6 +98,7 @@ impl Watch {
             ready: compile(&bind.ready.0)?,
             ram: bind.ram.as_ref().map(|r| compile(&r.pattern.0)).transpose()?,
             seen: BootSeen::default(),
+            missed_trip: None,
             total_boots: 0,
         })
     }
@@ -103,11 +106,17 @@ impl Watch {
     /// Forgets what was seen: a new stimulus.
     pub fn mark(&mut self) {
         self.seen = BootSeen::default();
+        self.missed_trip = None;
     }
 
     /// Whether a line without an end is what the device says when it is ready: a prompt.
     pub fn is_ready_prompt(&self, partial: &[u8]) -> bool {
         !partial.is_empty() && self.ready.is_match(partial)
+    }
+
+    /// Whether a line, whole or not yet, is one of the device's tripwires.
+    pub fn is_trip(&self, line: &[u8]) -> bool {
+        self.trips > 0 && self.set.matches(line).iter().any(|n| n > RAM)
     }
 
     /// Looks at one whole line; says whether it is a tripwire.

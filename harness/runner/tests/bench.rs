@@ -2,13 +2,15 @@
 
 mod common;
 
-use common::{bench_on, ready, rig};
+use common::{bench_on, ready, rig, sticky};
+use proofbench_channel::{ChannelError, Console, ConsoleRead, Moment, Wait};
 use proofbench_model::Reason;
 use proofbench_model::bind::{Action, Credential, Pattern};
 use proofbench_model::journal::Event;
-use proofbench_runner::bench::{Did, LoginResult, state_changes};
+use proofbench_runner::bench::{Did, LoginResult, OffWitness, state_changes};
 use proofbench_runner::{Bench, Trouble};
 use rstest::rstest;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 fn pattern(text: &str) -> Pattern {
@@ -303,4 +305,123 @@ fn evidence_has_its_digest_as_name() {
     let transcript = b.transcript();
     assert!(String::from_utf8_lossy(&sink.0.borrow().evidence[&transcript].1).contains("console < APP ready"));
     assert!(sink.0.borrow().events.iter().all(|(_, e)| !matches!(e, Event::Observation(_))));
+}
+
+/// A console that plays what it is told, one event a read, and takes every write.
+struct Played(VecDeque<ConsoleRead>, Vec<&'static [u8]>);
+
+impl Console for Played {
+    fn read(&mut self, into: &mut Vec<u8>, _: &Wait) -> Result<ConsoleRead, ChannelError> {
+        let read = self.0.pop_front().unwrap_or(ConsoleRead::Silence);
+        if let ConsoleRead::Bytes(_) = read {
+            into.extend_from_slice(self.1.remove(0));
+        }
+        Ok(read)
+    }
+    fn write(&mut self, _: &[u8], _: &Wait) -> Result<(), ChannelError> {
+        Ok(())
+    }
+    fn send_break(&mut self, _: &Wait) -> Result<(), ChannelError> {
+        Ok(())
+    }
+    fn describe(&self) -> String {
+        "played".into()
+    }
+}
+
+/// A bench whose device says this, piece by piece, and has a boot loader with a prompt.
+fn played(pieces: &[&'static [u8]]) -> Bench {
+    let mut r = rig(&[], &[]);
+    let mut dossier = (*r.dossier).clone();
+    dossier.device.bind.tripwires = vec![pattern("^PANIC"), pattern("^=> $")];
+    r.dossier = dossier.into();
+    let reads = pieces.iter().map(|_| ConsoleRead::Bytes(Moment(1))).collect();
+    r.channels.console = Some(Box::new(Played(reads, pieces.to_vec())));
+    bench_on(r).0
+}
+
+fn trip<T: std::fmt::Debug>(result: Result<T, Trouble>) -> String {
+    match result {
+        Err(Trouble::Unreachable(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A console whose pieces arrive so long after each other: a machine that is busy elsewhere.
+struct Halting {
+    pieces: VecDeque<&'static [u8]>,
+    gap: Duration,
+    next: Moment,
+}
+
+impl Console for Halting {
+    fn read(&mut self, into: &mut Vec<u8>, wait: &Wait) -> Result<ConsoleRead, ChannelError> {
+        if wait.until < self.next {
+            return Ok(ConsoleRead::Silence);
+        }
+        let Some(piece) = self.pieces.pop_front() else { return Ok(ConsoleRead::Silence) };
+        into.extend_from_slice(piece);
+        let at = self.next;
+        self.next = at + self.gap;
+        Ok(ConsoleRead::Bytes(at))
+    }
+    fn write(&mut self, _: &[u8], _: &Wait) -> Result<(), ChannelError> {
+        Ok(())
+    }
+    fn send_break(&mut self, _: &Wait) -> Result<(), ChannelError> {
+        Ok(())
+    }
+    fn describe(&self) -> String {
+        "halting".into()
+    }
+}
+
+#[test]
+fn a_value_is_not_read_from_half_a_line_that_a_busy_machine_holds_back() {
+    let mut r = rig(&[], &[]);
+    let pieces = [&b"name=Thermosta"[..], b"t\r\n", b"th1> "].into();
+    r.channels.console = Some(Box::new(Halting { pieces, gap: Duration::from_millis(300), next: Moment::default() }));
+    let found = bench_on(r).0.expect(&pattern("^name=(?P<value>.*)$"), SECOND).unwrap();
+    assert_eq!(found.and_then(|f| f.value).as_deref(), Some("Thermostat"));
+}
+
+#[test]
+fn a_boot_loaders_prompt_ends_a_wait_though_its_line_has_no_end() {
+    let told = trip(played(&[b"U-Boot 2026\r\n", b"=> "]).expect(&pattern("ready"), SECOND));
+    assert_eq!(told, "tripwire: => ");
+    let e = trip(played(&[b"U-Boot 2026\r\n", b"=> "]).wait_ready(SECOND));
+    assert_eq!(e, "tripwire: => ");
+    // What only begins like a prompt is none.
+    let mut b = played(&[b"=> ", b"all good\r\n", b"ready\r\n"]);
+    assert!(b.expect(&pattern("^ready"), SECOND).unwrap().is_some());
+    // Who asks for the prompt gets it.
+    assert!(played(&[b"=> "]).expect(&pattern("^=> $"), SECOND).unwrap().is_some());
+    let mut b = played(&[b"=> "]);
+    b.allow_tripwires(true);
+    assert_eq!(b.expect(&pattern("ready"), SECOND).unwrap(), None);
+}
+
+#[test]
+fn a_panic_that_was_drained_ends_the_next_wait() {
+    let mut b = played(&[b"PANIC at 0x1234\r\n", b"more\r\n"]);
+    b.drain().unwrap();
+    assert_eq!(trip(b.expect(&pattern("ready"), SECOND)), "tripwire: PANIC at 0x1234");
+    assert_eq!(b.expect(&pattern("ready"), SECOND).unwrap(), None, "it is told once");
+    let mut b = played(&[b"PANIC at 0x1234\r\n"]);
+    b.drain().unwrap();
+    b.power_on().unwrap();
+    assert_eq!(b.expect(&pattern("ready"), SECOND).unwrap(), None, "a device that starts again has a new life");
+}
+
+#[test]
+fn a_port_that_vanished_long_ago_and_came_back_in_silence_witnesses_no_power_cut() {
+    let mut r = rig(&[], &[]);
+    let (reads, words) = ([ConsoleRead::Gone].into(), Vec::new());
+    r.channels.console = Some(Box::new(Played(reads, words)));
+    // No meter.
+    sticky(&mut r).set(true);
+    let (mut b, _) = bench_on(r);
+    b.drain().unwrap();
+    b.power_off().unwrap();
+    assert_eq!(b.off_witness(), Some(OffWitness::Nothing));
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{bench_on, notes, rig, sticky};
-use proofbench_channel::{ChannelError, Console, ConsoleRead, Millivolts, Power, PowerAsk, PowerSeen, Wait};
+use proofbench_channel::{ChannelError, Console, ConsoleRead, ErrorKind, Millivolts, Power, PowerAsk, PowerSeen, Wait};
 use proofbench_model::Reason;
 use proofbench_rig::Rig;
 use proofbench_runner::bench::OffWitness;
@@ -87,6 +87,7 @@ impl Console for Quirky {
     fn write(&mut self, bytes: &[u8], wait: &Wait) -> Result<(), ChannelError> {
         match self.quirk {
             Quirk::Deaf => Ok(()),
+            Quirk::OwnPort if !self.on.get() => Err(ChannelError::new(ErrorKind::Disconnected, "write to a port that went with its device")),
             Quirk::Echo => {
                 self.echo.extend_from_slice(bytes);
                 Ok(())

@@ -434,7 +434,7 @@ fn a_rig_that_was_left_in_use_is_recovered_and_marked_safe() {
     assert!(resolved.open(dossier(), 7, "another").is_err(), "one holder at a time");
     let (summary, sink) = go(rig, &[&GOOD]);
     assert_eq!(outcomes(&summary), [Outcome::Satisfied]);
-    assert!(common::notes(&sink).iter().any(|n| n.contains("left in an unknown state (in use by a run that died)")));
+    assert!(common::notes(&sink).iter().any(|n| n.contains("not been left safe (in use by a run that died)")));
     assert_eq!(std::fs::read_to_string(&lease).unwrap(), "safe\n");
 }
 

@@ -134,7 +134,12 @@ impl Bench {
             }
         }
         let credential = self.credential.clone().ok_or_else(|| Trouble::IxitMissing("[sample] label of device.toml".to_owned()))?;
-        match self.login(&credential)? {
+        // A machine that is busy elsewhere may hold a prompt back; asking for one again costs no attempt.
+        let mut came_of_it = self.login(&credential)?;
+        if came_of_it == LoginResult::NoPrompt {
+            came_of_it = self.login(&credential)?;
+        }
+        match came_of_it {
             LoginResult::In => Ok(()),
             LoginResult::Refused => Err(Trouble::Precondition(format!("login as `{}` with the credential in force was refused", credential.user))),
             LoginResult::LockedOut => Err(Trouble::Precondition("the console takes no logins now".to_owned())),

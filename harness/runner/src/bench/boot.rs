@@ -5,7 +5,7 @@ use crate::check::Capability;
 use crate::text::escape;
 use crate::trouble::Trouble;
 use crate::watch::BootSeen;
-use proofbench_channel::{Answer, ErrorKind, Millivolts, Moment, PowerAsk};
+use proofbench_channel::{Answer, Cancel, ErrorKind, Millivolts, Moment, PowerAsk, Wait};
 use proofbench_model::bind::Action;
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ const PULSE: Duration = Duration::from_millis(20);
 const LISTEN: Duration = Duration::from_millis(500);
 /// As [`LISTEN`], at every switching off on a bench without a meter: longer than a shell takes for a prompt, over a network too.
 const LISTEN_OFF: Duration = Duration::from_millis(250);
-/// How long a line to a device that should be off may take to be sent: its port may have gone with its power.
-const KNOCK: Duration = Duration::from_millis(20);
+/// How long a line to a device that should be off may take to be sent, over a network too. Its port may have gone with its power.
+const KNOCK: Duration = Duration::from_millis(200);
 
 /// What showed, while the supply was off, that the device's power had gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,15 +79,16 @@ impl Bench {
         if let Some(mv) = rail
             && mv > RAIL_OFF
         {
-            return Err(Trouble::RigFault(format!("the supply was switched off {off_min:?} ago and the rail is still at {} mV", mv.0)));
+            return Err(self.kept_power(format!("the supply was switched off {off_min:?} ago and the rail is still at {} mV", mv.0)));
         }
         let heard = self.heard_while_off(rail.is_some())?;
         if let Some(said) = heard {
             let said = escape(said.get(..said.len().min(80)).unwrap_or_default());
-            return Err(Trouble::RigFault(format!(
+            return Err(self.kept_power(format!(
                 "the supply was switched off {off_min:?} ago and the device still talks (`{said}`): the switch does nothing, or the board is fed otherwise"
             )));
         }
+        self.still_fed = None;
         self.watch.mark();
         let witness = match rail {
             Some(mv) => OffWitness::Rail(mv),
@@ -99,6 +100,11 @@ impl Bench {
         }
         self.off = Some(witness);
         Ok(())
+    }
+
+    fn kept_power(&mut self, why: String) -> Trouble {
+        self.still_fed = Some(why.clone());
+        Trouble::RigFault(why)
     }
 
     /// What showed that power went when the supply was last switched off; none before that.
@@ -122,14 +128,12 @@ impl Bench {
         }
         let mut answer = Vec::new();
         for _ in 0..2 {
-            if self.port_gone {
-                return Ok(None);
-            }
             let wait = self.wait(KNOCK);
             match self.console()?.write(b"\r", &wait) {
                 Err(e) if e.kind == ErrorKind::Cancelled => return Err(e.into()),
                 Err(_) => return Ok(None),
-                Ok(()) => {}
+                // A port that had vanished some time ago may have come back without a word.
+                Ok(()) => self.port_gone = false,
             }
             answer = self.hear(self.now() + LISTEN_OFF)?;
             // An adapter that echoes is no device: a line comes back from it as it was sent.
@@ -167,7 +171,8 @@ impl Bench {
         }
     }
 
-    /// As [`Bench::wait_ready`], but not becoming ready in time, or stopping at a tripwire, is data: `None`, and [`Bench::boot_seen`] tells more.
+    /// As [`Bench::wait_ready`], but not becoming ready in time, or stopping at a tripwire, is data: `None`, and [`Bench::boot_seen`] tells more. A console
+    /// whose port is gone at the deadline is a rig fault.
     pub fn try_ready(&mut self, within: Duration) -> Result<Option<Boot>, Trouble> {
         let end = self.now() + within;
         let stimulus = self.core.stimulus.get();
@@ -193,10 +198,34 @@ impl Bench {
                 }
                 continue;
             }
+            if !self.trips_allowed && !self.lines.partial().is_empty() && self.watch.is_trip(self.lines.partial()) {
+                // A boot loader's prompt: it stays there if nothing follows.
+                if !self.fill(now + super::console::SETTLE)? {
+                    self.watch.seen.tripwire = Some(escape(self.lines.partial()));
+                }
+                continue;
+            }
             if now >= end {
+                self.port_is_there()?;
                 return Ok(None);
             }
             self.fill(end.min(now + super::SLICE))?;
+        }
+    }
+
+    /// A port that vanished and cannot be written to says nothing about the device: [`Trouble::RigFault`].
+    fn port_is_there(&mut self) -> Result<(), Trouble> {
+        if !self.port_gone {
+            return Ok(());
+        }
+        let wait = self.wait(KNOCK);
+        match self.console()?.write(b"\r", &wait) {
+            Err(e) if e.kind == ErrorKind::Cancelled => Err(e.into()),
+            Err(e) => Err(Trouble::RigFault(format!("the console's port went away and has not come back: {e}"))),
+            Ok(()) => {
+                self.port_gone = false;
+                Ok(())
+            }
         }
     }
 
@@ -328,6 +357,15 @@ impl Bench {
     /// The last boot that ended ready, whichever call waited for it.
     pub fn last_boot(&self) -> Option<&Boot> {
         self.last_boot.as_ref()
+    }
+
+    /// Releases the reset line, whoever asked to stop. A rig without one has nothing to release.
+    pub fn release_reset(&mut self) -> Result<(), Trouble> {
+        let wait = Wait::until(self.now() + ADAPTER, &Cancel::new());
+        match &mut self.tapped.reset {
+            Some(reset) => Ok(reset.set(false, &wait)?),
+            None => Ok(()),
+        }
     }
 
     /// Pulses the reset line, or the probe's where the rig has no line of its own, and waits until the device is ready.

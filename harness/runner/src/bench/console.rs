@@ -10,8 +10,10 @@ use regex::bytes::Regex;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A line without an end (a prompt) counts when nothing followed for so long: a value must not be read half.
+/// A line without an end (a prompt) counts when nothing followed for so long.
 pub(super) const SETTLE: Duration = Duration::from_millis(20);
+/// As [`SETTLE`] for a pattern that takes a value: half a value is another value, and a busy machine may keep its second half back for a while.
+const SETTLE_VALUE: Duration = Duration::from_secs(1);
 /// Bytes on their way through an adapter are old after so much silence.
 const DRAIN_SILENCE: Duration = Duration::from_millis(5);
 /// A console that never stops talking is not drained any longer than this.
@@ -56,6 +58,11 @@ impl Bench {
         let mut looked = 0;
         let mut dropped = self.lines.dropped;
         let mut settled = false;
+        if !self.trips_allowed
+            && let Some(line) = self.watch.missed_trip.take()
+        {
+            return Err(Trouble::Unreachable(format!("tripwire: {line}")));
+        }
         loop {
             // Lines that fell out at the front while nobody consumed them.
             looked -= usize::try_from(self.lines.dropped - dropped).unwrap_or(usize::MAX).min(looked);
@@ -75,17 +82,25 @@ impl Bench {
             }
             let partial = self.lines.partial();
             let hit = if partial.is_empty() || is_echo(partial, echo) { None } else { regexes.iter().position(|r| r.is_match(partial)) };
-            if let Some(n) = hit
-                && settled
-            {
-                return Ok(Some((n, self.take_partial(&regexes[n]))));
+            // A boot loader's prompt has no end either.
+            let trip = hit.is_none() && !self.trips_allowed && !partial.is_empty() && self.watch.is_trip(partial);
+            match hit {
+                Some(n) if settled => return Ok(Some((n, self.take_partial(&regexes[n])))),
+                None if trip && settled => {
+                    let text = escape(partial);
+                    self.lines.clear();
+                    return Err(Trouble::Unreachable(format!("tripwire: {text}")));
+                }
+                _ => {}
             }
-            let until = if hit.is_some() { self.now() + SETTLE } else { end.min(self.now() + SLICE) };
-            if hit.is_none() && self.now() >= end {
+            let waits = hit.is_some() || trip;
+            let settle = if hit.is_some_and(|n| takes_value(&regexes[n])) { SETTLE_VALUE } else { SETTLE };
+            let until = if waits { self.now() + settle } else { end.min(self.now() + SLICE) };
+            if !waits && self.now() >= end {
                 return Ok(None);
             }
             let got = self.fill(until)?;
-            settled = hit.is_some() && !got;
+            settled = waits && !got;
         }
     }
 
@@ -158,13 +173,23 @@ impl Bench {
     /// [`Bench::drain`], and whether the console came to rest.
     pub(super) fn drain_until_quiet(&mut self) -> Result<(Vec<u8>, bool), Trouble> {
         let most = self.now() + DRAIN_MOST;
-        let mut all = self.lines.clear();
+        let mut all = self.forget();
         let mut talks = true;
         while talks && self.now() < most {
             talks = self.fill(self.now() + DRAIN_SILENCE)?;
-            all.append(&mut self.lines.clear());
+            all.append(&mut self.forget());
         }
         Ok((all, !talks))
+    }
+
+    /// Throws away what nobody has consumed. A tripwire among it ends the next wait, unless a stimulus comes first that starts the device again.
+    fn forget(&mut self) -> Vec<u8> {
+        if !self.trips_allowed
+            && let Some(line) = self.lines.whole.iter().find(|l| l.trip)
+        {
+            self.watch.missed_trip = Some(escape(&line.bytes));
+        }
+        self.lines.clear()
     }
 
     /// The raw bytes of one stretch of talk: from the first that comes before `until` to the first pause, at most [`HEARD_MOST`] of them. The watch
@@ -192,7 +217,7 @@ impl Bench {
                 }
             }
         }
-        self.lines.clear();
+        self.forget();
         Ok(())
     }
 
@@ -224,6 +249,10 @@ impl Bench {
     pub fn allow_tripwires(&mut self, allowed: bool) {
         self.trips_allowed = allowed;
     }
+}
+
+fn takes_value(regex: &Regex) -> bool {
+    regex.capture_names().flatten().any(|name| name == "value")
 }
 
 fn is_echo(line: &[u8], echo: Option<&str>) -> bool {

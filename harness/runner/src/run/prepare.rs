@@ -185,7 +185,7 @@ impl Runner {
 }
 
 /// Equal, or equal but for a build number that one of them leaves out.
-fn same_version(declared: &str, reported: &str) -> bool {
+pub(crate) fn same_version(declared: &str, reported: &str) -> bool {
     declared == reported || (!declared.contains('+') && reported.split('+').next() == Some(declared))
 }
 
