@@ -1,13 +1,20 @@
 //! One file per command.
 
 pub mod assess;
+pub mod by_hand;
 pub mod check;
+pub mod console;
+pub mod doctor;
+pub mod init;
 pub mod list;
 pub mod matrix;
 pub mod plan;
+pub mod power;
+pub mod probe;
 pub mod prove;
 pub mod replay;
 pub mod report;
+pub mod reset;
 pub mod run;
 pub mod run_folder;
 pub mod verify;

@@ -5,11 +5,11 @@ use proofbench_model::verdict::Verdict;
 /// What the process ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// Nothing failed.
+    /// Nothing failed. Of `doctor`: nothing is wrong in what was done.
     Good = 0,
-    /// A FAIL, or an invalid ICS.
+    /// A FAIL, or an invalid ICS. Of `doctor`, `power` and `reset`: the bench does not do what it is asked.
     Failed = 1,
-    /// No FAIL, but something INCONCLUSIVE, or a fault of the harness.
+    /// No FAIL, but something INCONCLUSIVE, or a fault of the harness. Of `doctor` and `power state`: something could not be told.
     Inconclusive = 2,
     /// Bad input, or nothing to run.
     BadInput = 3,

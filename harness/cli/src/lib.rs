@@ -8,7 +8,7 @@ pub mod exit;
 mod progress;
 mod session;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Init};
 use clap::Parser;
 use exit::Exit;
 use proofbench_runner::Check;
@@ -40,10 +40,16 @@ fn dispatch(command: Command, checks: &[&'static Check]) -> anyhow::Result<Exit>
         Command::List { what } => commands::list::list(what, checks),
         Command::Check { files } => commands::check::check(&files, checks),
         Command::Explain { what } => commands::list::explain(checks, &what),
+        Command::Init { what: Init::Rig { out, dossier } } => commands::init::rig(out.as_deref(), &dossier),
         Command::Report { run, format, dialect, per } => commands::report::report(&run, format, dialect, per),
         Command::Assess { run, ics, method, profile } => commands::assess::assess(&run, ics.as_deref(), method, profile),
         Command::Verify { run } => commands::verify::verify(&run),
         Command::Replay { run, address, rig } => commands::replay::replay(&run, &address, rig.as_deref(), checks),
+        Command::Doctor(args) => commands::doctor::doctor(&args),
+        Command::Console(args) => commands::console::console(&args),
+        Command::Power { what, rig } => commands::power::power(what, rig.as_deref()),
+        Command::Reset { hold, rig } => commands::reset::reset(hold, rig.as_deref()),
+        Command::Probe(args) => commands::probe::probe(&args),
         Command::Prove { checks: patterns, write } => commands::prove::prove(&patterns, write, checks),
     }
 }

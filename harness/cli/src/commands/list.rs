@@ -6,7 +6,7 @@ use crate::session::check_by_id;
 use anyhow::{Result, bail};
 use proofbench_model::catalogue::{Catalogue, Kind};
 use proofbench_model::{Method, ProvisionId, UnitId};
-use proofbench_rig::builtin;
+use proofbench_rig::{PortInfo, builtin, serial_ports};
 use proofbench_runner::check::Check;
 use std::fmt::Write;
 
@@ -17,6 +17,8 @@ pub fn list(what: Listed, all: &[&'static Check]) -> Result<Exit> {
         Listed::Provisions => provisions(all),
         Listed::Units => units(all),
         Listed::Defects => defects(all),
+        Listed::Ports => ports(&serial_ports()),
+        Listed::Probes => crate::commands::probe::list()?,
     };
     print!("{text}");
     Ok(Exit::Good)
@@ -47,6 +49,34 @@ fn defects(all: &[&'static Check]) -> String {
     for fault in builtin::faults() {
         let _ = writeln!(out, "{:<8} {:<28} {}", "fault", fault.name, fault.what);
     }
+    out
+}
+
+/// Each port with the lines that name it in a rig file, the most lasting name first.
+fn ports(all: &[PortInfo]) -> String {
+    let mut out = String::new();
+    for port in all {
+        let what = port.usb.as_ref().map_or_else(
+            || "no USB device".to_owned(),
+            |u| {
+                let words: Vec<&str> =
+                    [&u.manufacturer, &u.product_name, &u.interface_name].into_iter().map(|w| w.trim()).filter(|w| !w.is_empty()).collect();
+                format!("{:04x}:{:04x} {}", u.vendor, u.product, words.join(", "))
+            },
+        );
+        let _ = writeln!(out, "{:<16} {}", port.node.display(), what.trim_end());
+        if let Some(usb) = port.usb.as_ref().filter(|u| !u.serial.is_empty()) {
+            let interface = usb.interface.map(|n| format!(", interface = {n}")).unwrap_or_default();
+            let _ = writeln!(out, "{:17}port = {{ usb-serial = \"{}\"{interface} }}", "", usb.serial);
+        }
+        if let Some(name) = &port.by_id {
+            let _ = writeln!(out, "{:17}port = {{ by-id = \"{name}\" }}", "");
+        }
+        if let Some(name) = &port.by_path {
+            let _ = writeln!(out, "{:17}port = {{ by-path = \"{name}\" }}", "");
+        }
+    }
+    let _ = writeln!(out, "{} serial ports", all.len());
     out
 }
 
@@ -153,4 +183,32 @@ fn explain_check(check: &Check) -> String {
     let _ = writeln!(out, "  must fail: {}", check.defects.join(", "));
     let _ = writeln!(out, "  must not fail: {}", if check.twins.is_empty() { "-".to_owned() } else { check.twins.join(", ") });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proofbench_rig::UsbPort;
+
+    #[test]
+    fn a_port_is_listed_with_every_name_that_a_rig_file_takes() {
+        let usb = UsbPort {
+            vendor: 0x0483,
+            product: 0x374b,
+            serial: "066BFF504955".to_owned(),
+            manufacturer: "STMicroelectronics".to_owned(),
+            product_name: "STM32 STLink".to_owned(),
+            interface: Some(2),
+            interface_name: String::new(),
+        };
+        let by_id = Some("usb-ST_066BFF504955-if02".to_owned());
+        let port = PortInfo { node: "/dev/ttyACM0".into(), by_id, by_path: None, usb: Some(usb) };
+        let text = ports(&[port, PortInfo { node: "/dev/ttyS0".into(), by_id: None, by_path: None, usb: None }]);
+        let expected = "/dev/ttyACM0     0483:374b STMicroelectronics, STM32 STLink\n\
+            \x20                port = { usb-serial = \"066BFF504955\", interface = 2 }\n\
+            \x20                port = { by-id = \"usb-ST_066BFF504955-if02\" }\n\
+            /dev/ttyS0       no USB device\n\
+            2 serial ports\n";
+        assert_eq!(text, expected);
+    }
 }

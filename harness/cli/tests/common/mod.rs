@@ -9,11 +9,13 @@ pub fn root() -> PathBuf {
 }
 
 /// Runs `proofbench` with these words in the checkout's root.
+#[allow(dead_code)] // not every test file runs it to its end
 pub fn proofbench(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_proofbench")).args(words).current_dir(root()).output().unwrap()
 }
 
 /// Exit code, standard output, standard error.
+#[allow(dead_code)] // as above
 pub fn parts(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
