@@ -36,7 +36,7 @@ impl Session {
                 .with_context(|| format!("no --rig, and no {DEFAULT_RIG} here or above: run in a checkout, or name a rig file"))?,
         };
         let rig = ResolvedRig::load(&rig_file)?;
-        let dossier = load_dossier(dossier.unwrap_or(&rig.dossier))?;
+        let dossier = dossier.map_or_else(|| rig.load_dossier(), load_dossier)?;
         Ok(Session { rig_file, rig, dossier: Arc::new(dossier) })
     }
 

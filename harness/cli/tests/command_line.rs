@@ -102,6 +102,25 @@ fn a_defect_ends_with_exit_code_1_and_a_failure_in_the_report() {
 }
 
 #[test]
+fn a_dossier_that_is_not_there_is_told_at_its_place_in_the_rig_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = rig_with(dir.path(), "unit = 1", "unit = 1");
+    let text = fs::read_to_string(&rig).unwrap();
+    fs::write(
+        &rig,
+        text.lines().map(|l| if l.starts_with("dossier") { "dossier = \"nowhere\"\n".to_owned() } else { format!("{l}\n") }).collect::<String>(),
+    )
+    .unwrap();
+    for words in [["run", "--rig"], ["doctor", "--rig"]] {
+        let (code, _, err) = parts(&proofbench(&[words[0], words[1], rig.to_str().unwrap()]));
+        assert_eq!(code, 3);
+        assert!(err.contains("rig.toml:3:11: `nowhere`: no dossier") && err.contains("valid: a folder"), "{err}");
+    }
+    let (code, _, err) = parts(&proofbench(&["check", rig.to_str().unwrap()]));
+    assert!(code == 3 && err.contains("rig.toml:3:11: `nowhere`"), "{err}");
+}
+
+#[test]
 fn a_dossier_for_another_device_decides_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let dossier = dir.path().join("dossier");

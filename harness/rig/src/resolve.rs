@@ -1,6 +1,7 @@
 //! From the file as written to a rig whose names are checked and whose capabilities are known. Nothing is opened.
 
 use crate::ability::{Capability, Permissions};
+use crate::dossier::load_dossier;
 use crate::error::{RigError, RigFileError, Source};
 use crate::file::{BoardSection, Driven, EmulatorSection, RigFile};
 use crate::settings::console::ConsoleDriver;
@@ -11,6 +12,7 @@ use crate::settings::reset::ResetDriver;
 use crate::settings::storage::StorageDriver;
 use crate::settings::update::UpdateDriver;
 use crate::settings::{Section, Wiring};
+use proofbench_model::dossier::Dossier;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -78,6 +80,8 @@ pub struct ResolvedRig {
     pub base: PathBuf,
     /// Folder of the dossier.
     pub dossier: PathBuf,
+    /// Where the file names it.
+    dossier_named: Range<usize>,
     /// Lease file, if the rig needs one.
     pub lease: Option<PathBuf>,
     /// Which device.
@@ -101,6 +105,18 @@ impl ResolvedRig {
         let file = RigFile::read(&source)?;
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Resolver { source: &source }.resolve(path, base, file)
+    }
+
+    /// Reads the dossier that the rig file names. A folder that is not there is told with its place in the rig file.
+    pub fn load_dossier(&self) -> Result<Dossier, RigError> {
+        load_dossier(&self.dossier).map_err(|e| match e {
+            RigError::DossierRead { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+                let rig = Source { name: self.file.display().to_string(), text: self.text.clone() };
+                let valid = "a folder, relative to this file, with device.toml, ics.toml and ixit.toml";
+                RigError::File(rig.error(self.dossier_named.clone(), format!("no dossier: there is no {}", path.display()), &[valid]))
+            }
+            other => other,
+        })
     }
 
     /// Capabilities: what the channels are, and nothing beside them.
@@ -174,6 +190,7 @@ impl<'a> Resolver<'a> {
             file: path.to_owned(),
             text: self.source.text.clone(),
             dossier: base.join(file.dossier.get_ref()),
+            dossier_named: file.dossier.span(),
             base,
             lease,
             device,

@@ -4,6 +4,7 @@ use crate::exit::Exit;
 use anyhow::{Result, bail};
 use proofbench_assess::{Options, Records, assess};
 use proofbench_model::catalogue::Catalogue;
+use proofbench_model::dossier::Dossier;
 use proofbench_rig::{ResolvedRig, load_dossier};
 use proofbench_runner::Check;
 use proofbench_runner::plan::{RigFacts, Selection, plan};
@@ -26,7 +27,7 @@ pub fn check(files: &[PathBuf], checks: &[&'static Check]) -> Result<Exit> {
 
 fn one(path: &Path, checks: &[&'static Check]) -> Result<Exit> {
     if path.is_dir() {
-        return dossier(path);
+        return lint(path, &load_dossier(path)?);
     }
     if !path.exists() {
         bail!("{}: there is no such file or folder", path.display());
@@ -34,16 +35,16 @@ fn one(path: &Path, checks: &[&'static Check]) -> Result<Exit> {
     let rig = ResolvedRig::load(path)?;
     let names: Vec<String> = rig.capabilities().iter().map(ToString::to_string).collect();
     println!("{}: a rig with {}", path.display(), names.join(", "));
-    let exit = dossier(&rig.dossier)?;
+    let dossier = rig.load_dossier()?;
+    let exit = lint(&rig.dossier, &dossier)?;
     let facts = RigFacts { capabilities: rig.capabilities(), permissions: rig.permissions };
-    let plan = plan(&load_dossier(&rig.dossier)?, &facts, checks, &Selection::default())?;
+    let plan = plan(&dossier, &facts, checks, &Selection::default())?;
     println!("{}: {} of {} checks would run", path.display(), plan.runs(), plan.checks.len());
     Ok(exit)
 }
 
-fn dossier(dir: &Path) -> Result<Exit> {
-    let dossier = load_dossier(dir)?;
-    let assessment = assess(Catalogue::load(), &dossier, &Records::default(), &Options::default());
+fn lint(dir: &Path, dossier: &Dossier) -> Result<Exit> {
+    let assessment = assess(Catalogue::load(), dossier, &Records::default(), &Options::default());
     for finding in &assessment.ics_findings {
         println!("{}: ICS invalid: {finding}", dir.display());
     }
