@@ -15,6 +15,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("emulator", &["model", "channel"]),
     ("drivers", &["model", "channel", "emulator"]),
     ("board", &["model", "channel", "emulator"]),
+    ("peers", &["channel"]),
     ("probe-worker", &["model", "channel"]),
     ("rig", &["model", "channel", "drivers"]),
     ("runner", &["model", "channel", "rig"]),
