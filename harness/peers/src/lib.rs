@@ -3,6 +3,9 @@
 //! The device is the adversary here too: whatever it sends is bounded in size, number and time, and a request that cannot be read is an entry of the
 //! timeline and never a panic. A peer judges nothing; it does what it was told and says what it saw.
 
+pub mod capture;
+pub mod ports;
+pub mod proxy;
 pub mod timeline;
 
 pub use timeline::{Seen, Timeline};
