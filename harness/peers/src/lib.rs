@@ -7,6 +7,7 @@ pub mod capture;
 pub mod ports;
 pub mod proxy;
 pub mod timeline;
+pub mod tls;
 
 pub use timeline::{Seen, Timeline};
 
