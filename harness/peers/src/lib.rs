@@ -4,6 +4,9 @@
 //! timeline and never a panic. A peer judges nothing; it does what it was told and says what it saw.
 
 pub mod capture;
+pub mod dns;
+pub mod http;
+pub mod ntp;
 pub mod ports;
 pub mod proxy;
 pub mod timeline;
