@@ -15,8 +15,14 @@ pub mod tls;
 
 pub use timeline::{Seen, Timeline};
 
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How long to wait after a connection could not be taken: the process is out of handles, or the connection ended before. Neither is helped by haste.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Where peers run and where they say what they see.
 #[derive(Debug, Clone)]
@@ -40,5 +46,23 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Takes connections until it is dropped, and all of them with it. While `most` are served, the next one waits.
+pub(crate) async fn accept<F>(listener: TcpListener, most: usize, mut serve: impl FnMut(TcpStream, SocketAddr) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.len() >= most {
+            connections.join_next().await;
+        }
+        match listener.accept().await {
+            Ok((stream, from)) => drop(connections.spawn(serve(stream, from))),
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+        while connections.try_join_next().is_some() {}
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::reply::{Over, reply};
+use crate::accept;
 use bytes::Bytes;
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Most connections at a time; the next one waits until one has ended.
@@ -41,18 +41,7 @@ pub(super) async fn datagrams(socket: UdpSocket, other: UdpSocket, shared: Arc<S
 
 /// Takes connections until it is dropped, and all of them with it.
 pub(super) async fn listen(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.len() >= CONNECTIONS_MOST {
-            connections.join_next().await;
-        }
-        match listener.accept().await {
-            Ok((stream, from)) => drop(connections.spawn(serve(stream, from, Arc::clone(&shared)))),
-            // Out of handles, or a connection that ended before it was taken: neither is helped by haste.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-        while connections.try_join_next().is_some() {}
-    }
+    accept(listener, CONNECTIONS_MOST, |stream, from| serve(stream, from, Arc::clone(&shared))).await;
 }
 
 async fn serve(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>) {

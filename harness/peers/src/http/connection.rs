@@ -3,6 +3,7 @@
 use super::Shared;
 use super::answer::{Answer, Asked, Flow, answer, too_long};
 use super::page::End;
+use crate::accept;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -23,7 +24,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -52,18 +52,7 @@ type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// Takes connections until it is dropped, and all of them with it.
 pub(super) async fn listen(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.len() >= CONNECTIONS_MOST {
-            connections.join_next().await;
-        }
-        match listener.accept().await {
-            Ok((stream, from)) => drop(connections.spawn(serve(stream, from, Arc::clone(&shared)))),
-            // Out of handles, or a connection that ended before it was taken: neither is helped by haste.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-        while connections.try_join_next().is_some() {}
-    }
+    accept(listener, CONNECTIONS_MOST, |stream, from| serve(stream, from, Arc::clone(&shared))).await;
 }
 
 /// What a connection says, under its own name.

@@ -23,7 +23,7 @@
 mod conn;
 
 use super::certs::{CertError, Flaw, Identity};
-use crate::{Lab, Service};
+use crate::{Lab, Service, accept};
 use bytes::Bytes;
 use conn::{Acts, Ground};
 use proofbench_channel::{ChannelError, ErrorKind};
@@ -38,7 +38,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 /// Most connections at a time; the next one waits until one has ended.
 const CONNECTIONS_MOST: usize = 32;
@@ -214,23 +213,13 @@ fn acts(behaviour: &Behaviour, client_ca: Option<&CertificateDer<'static>>) -> R
 }
 
 async fn listen(listener: TcpListener, ground: Arc<Ground>) {
-    let mut connections = JoinSet::new();
     let mut number = 0;
-    loop {
-        while connections.len() >= CONNECTIONS_MOST {
-            connections.join_next().await;
-        }
-        match listener.accept().await {
-            Ok((stream, from)) => {
-                number += 1;
-                let acts = Arc::clone(&lock(&ground.acts));
-                connections.spawn(conn::serve(stream, plain(from), number, acts, Arc::clone(&ground)));
-            }
-            // Out of handles, or a connection that ended before it was taken: neither is helped by haste.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-        while connections.try_join_next().is_some() {}
-    }
+    accept(listener, CONNECTIONS_MOST, |stream, from| {
+        number += 1;
+        let acts = Arc::clone(&lock(&ground.acts));
+        conn::serve(stream, plain(from), number, acts, Arc::clone(&ground))
+    })
+    .await;
 }
 
 /// An IPv4 address as such, also where the server listens for both families.

@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, content, failed};
 use proofbench_peers::mqtt::Access;
+use proofbench_testkit::find;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::RootCertStore;
 use rustls::crypto::ring;
@@ -92,8 +93,8 @@ fn a_device_with_a_certificate_comes_in_and_the_certificate_is_told() {
     assert_eq!(seen.bytes, certificates.device.as_ref());
     assert!(seen.what.contains("TLSv1_3 TLS13_AES_256_GCM_SHA384") && seen.what.contains(r#"subject "CN=lamp \n7""#), "{}", seen.what);
     let pem = certificates.path("device.pem");
-    let said = std::process::Command::new("openssl").args(["x509", "-in", &pem, "-noout", "-fingerprint", "-sha256"]).output();
-    if let Ok(said) = said {
+    if let Some(openssl) = find("openssl") {
+        let said = std::process::Command::new(openssl).args(["x509", "-in", &pem, "-noout", "-fingerprint", "-sha256"]).output().unwrap();
         let print = String::from_utf8(said.stdout).unwrap().trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
         assert!(print.len() == 64 && seen.what.contains(&print), "{print}: {}", seen.what);
     }
