@@ -42,6 +42,18 @@ impl ChannelError {
     pub fn caused(kind: ErrorKind, doing: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { kind, doing: doing.into(), source: Some(source.into()) }
     }
+
+    /// The error with every cause beneath it, for people.
+    pub fn explain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(c) = cause {
+            text.push_str(": ");
+            text.push_str(&c.to_string());
+            cause = c.source();
+        }
+        text
+    }
 }
 
 impl fmt::Display for ChannelError {

@@ -155,7 +155,13 @@ fn a_wrong_password_is_told_and_not_shown() {
     let code = run.end().code();
     let said = run.output().join("\n");
     assert!(code.is_some_and(|c| c >= 2), "{code:?}: {said}");
-    assert!(said.contains("refused") && !said.contains("pony"), "{said}");
+    assert!(said.contains("refused: the broker") && said.contains("password"), "{said}");
+    assert!(!said.contains("pony"), "{said}");
+    let seen = outcomes(&bench.out());
+    assert!(
+        !seen.is_empty() && seen.values().all(|o| o["UNRESOLVED"] == "aborted-safety"),
+        "nothing is begun on a rig that cannot be made safe: {seen:#?}"
+    );
     assert!(!bench.powered());
 }
 

@@ -43,29 +43,29 @@ pub fn make_safe(parts: Parts<'_>, now: impl Fn() -> Moment) -> SafeState {
     if let Some((fixture, held)) = parts.fixture {
         for button in held {
             if let Err(e) = fixture.button(&button, false, &wait()) {
-                state.failed.push(e.to_string());
+                state.failed.push(e.explain());
             }
         }
     }
     if let Some(probe) = parts.surveying {
         // Its result is of no interest any more; that it returns means that the probe is detached.
         if let Err(e) = probe.finish(&wait()) {
-            state.failed.push(e.to_string());
+            state.failed.push(e.explain());
         }
     }
     if let Some(reset) = parts.reset
         && let Err(e) = reset.set(false, &wait())
     {
-        state.failed.push(e.to_string());
+        state.failed.push(e.explain());
     }
     if let Some(power) = parts.power {
         if let Err(e) = power.set(PowerAsk::Off, &wait()) {
-            state.failed.push(e.to_string());
+            state.failed.push(e.explain());
         }
         match power.state(&wait()) {
             Ok(PowerSeen::On) => state.failed.push("switch the supply off: it reports on".to_owned()),
             Ok(seen) => state.supply = Some(format!("{seen:?}")),
-            Err(e) => state.failed.push(e.to_string()),
+            Err(e) => state.failed.push(e.explain()),
         }
     }
     state

@@ -80,16 +80,10 @@ impl Trouble {
 
     /// The text with the causes beneath, for reports.
     pub fn explain(&self) -> String {
-        let mut text = self.to_string();
-        if let Trouble::Channel(e) = self {
-            let mut cause = std::error::Error::source(e);
-            while let Some(c) = cause {
-                text.push_str(": ");
-                text.push_str(&c.to_string());
-                cause = c.source();
-            }
+        match self {
+            Trouble::Channel(e) => e.explain(),
+            other => other.to_string(),
         }
-        text
     }
 
     /// Whether somebody asked to stop.

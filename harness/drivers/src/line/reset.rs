@@ -3,7 +3,7 @@
 //! Opening a serial port makes the operating system assert both lines for a moment before the wanted level is set: a device whose reset hangs on one
 //! of them may restart whenever its console is opened. Nothing this side of the kernel can prevent that.
 //!
-//! Run against: pyserial's RFC 2217 server (3.5). Not run against a USB adapter, which has the lines that pseudo terminals lack.
+//! Run against: pyserial's RFC 2217 server (3.5), the board process. Not run against a USB adapter, which has the lines that pseudo terminals lack.
 
 use super::ControlLine;
 use super::capture::{Capture, Order};

@@ -87,7 +87,8 @@ fn a_client_that_is_killed_leaves_its_will() {
     bench.sees_from(first + 1, "sent SUBACK");
     doomed.kill();
     assert_eq!(content(heir), ["dead"]);
-    bench.sees("ended by the client without DISCONNECT");
+    // With an end or with a reset: an answer that it had not read yet makes it a reset.
+    bench.sees("by the client");
     let will = bench.sees("publishes its will to \"lab/will\" QoS 1, retained, 4 bytes");
     assert_eq!(will.bytes, "dead");
     assert_eq!(bench.broker.retained(), [("lab/will".to_owned(), "dead".into())]);

@@ -221,7 +221,7 @@ impl Bench {
         let wait = self.wait(KNOCK);
         match self.console()?.write(b"\r", &wait) {
             Err(e) if e.kind == ErrorKind::Cancelled => Err(e.into()),
-            Err(e) => Err(Trouble::RigFault(format!("the console's port went away and has not come back: {e}"))),
+            Err(e) => Err(Trouble::RigFault(format!("the console's port went away and has not come back: {}", e.explain()))),
             Ok(()) => {
                 self.port_gone = false;
                 Ok(())

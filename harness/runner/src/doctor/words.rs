@@ -80,7 +80,7 @@ pub(super) fn trouble(channel: &str, trouble: &Trouble) -> Finding {
 
 /// What an adapter's error comes to.
 pub(super) fn adapter(channel: &str, e: &ChannelError) -> Finding {
-    let seen = explain(e);
+    let seen = e.explain();
     let look = match channel {
         "console" | "update" => "`proofbench list ports` shows the serial ports that are there",
         "debug" => "`proofbench list probes` shows the probes that are there",
@@ -100,17 +100,6 @@ pub(super) fn adapter(channel: &str, e: &ChannelError) -> Finding {
         ErrorKind::Unsupported => Finding::not_done(seen),
         ErrorKind::Cancelled => Finding::untold(seen, &[]),
     }
-}
-
-fn explain(e: &ChannelError) -> String {
-    let mut text = e.to_string();
-    let mut cause = std::error::Error::source(e);
-    while let Some(c) = cause {
-        text.push_str(": ");
-        text.push_str(&c.to_string());
-        cause = c.source();
-    }
-    text
 }
 
 /// The rule of the reset line's suite that wires alone can break.
