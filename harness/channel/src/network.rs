@@ -149,6 +149,8 @@ pub trait Network {
     fn publish(&mut self, topic: &str, payload: &[u8], retain: bool, wait: &Wait) -> Result<u32, ChannelError>;
     /// What the device did by itself since the last call, oldest first. Waits for the first sight; none until the deadline is an empty list.
     fn seen(&mut self, wait: &Wait) -> Result<Vec<Seen>, ChannelError>;
+    /// Back to the state at open: the link down, every call ended, nothing served, nothing seen.
+    fn clear(&mut self, wait: &Wait) -> Result<(), ChannelError>;
     /// How many sights were lost because nobody took them; a check that judges absence must see 0.
     fn lost(&self) -> u64;
 

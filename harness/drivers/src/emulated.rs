@@ -1,5 +1,7 @@
 //! Every channel over one emulated device in virtual time: waiting costs no real time.
 
+mod lab;
+mod network;
 mod pins;
 mod supply;
 mod uart;
@@ -45,11 +47,11 @@ pub fn open(setup: &EmulatedSetup) -> Result<Channels, ChannelError> {
         Some(name) => name.parse().map_err(|e| ChannelError::caused(ErrorKind::Unsupported, unknown("medium"), Box::new(e)))?,
     };
     let world = World::new(&Setup::new(setup.unit, setup.seed, &setup.image).with_defects(defects).on(medium));
-    faulty::apply(channels(Rc::new(RefCell::new(world))), &setup.faults, setup.seed)
+    faulty::apply(channels(Rc::new(RefCell::new(world)), setup.unit), &setup.faults, setup.seed)
 }
 
-/// All channels over this world.
-pub fn channels(world: Shared) -> Channels {
+/// All channels over this world, whose device is the unit of that number.
+pub fn channels(world: Shared, unit: u32) -> Channels {
     let mut all = Channels::new(Box::new(EmulatedClock(Rc::clone(&world))));
     all.console = Some(Box::new(uart::EmulatedUart::new(Rc::clone(&world), Uart::Console)));
     all.power = Some(Box::new(supply::EmulatedPower::new(Rc::clone(&world))));
@@ -58,6 +60,7 @@ pub fn channels(world: Shared) -> Channels {
     all.fixture = Some(Box::new(supply::EmulatedFixture(Rc::clone(&world))));
     all.storage = Some(Box::new(EmulatedStorage(Rc::clone(&world))));
     all.update = Some(Box::new(SmpPath::new(Box::new(uart::EmulatedUart::new(Rc::clone(&world), Uart::Update)))));
+    all.network = Some(Box::new(network::EmulatedNetwork::new(Rc::clone(&world), unit)));
     all.crash = Some(Box::new(EmulatedCrash(world)));
     all
 }

@@ -6,6 +6,7 @@
 
 mod line;
 pub mod log;
+mod net;
 mod reset;
 pub mod seal;
 mod shell;
@@ -19,6 +20,7 @@ mod upload;
 
 use crate::defects::Defect;
 use crate::firmware::{App, BootInfo};
+use crate::hw::net::NetIn;
 use crate::hw::{Cause, Datagram, Hw, Otp, Stop, Uart};
 use crate::layout::{COUNTERS, SETTINGS, USER_DATA};
 
@@ -36,6 +38,7 @@ pub struct Thermostat {
     /// A reset that was asked for and answered, about to happen.
     restart: Option<Cause>,
     held_until: Option<u64>,
+    net: net::Net,
     /// When this start no longer counts as a quick one (defect power-cycles-reset).
     settles_at: Option<u64>,
 }
@@ -54,6 +57,7 @@ impl Thermostat {
             upload: update::Upload::default(),
             restart: None,
             held_until: None,
+            net: net::Net::default(),
         }
     }
 }
@@ -68,12 +72,15 @@ impl App for Thermostat {
     fn on_datagram(&mut self, hw: &mut Hw, datagram: &Datagram) -> Result<(), Stop> {
         self.on_smp_datagram(hw, datagram)
     }
+    fn on_net(&mut self, hw: &mut Hw, what: NetIn) -> Result<(), Stop> {
+        self.on_net_event(hw, what)
+    }
     fn on_button(&mut self, hw: &mut Hw, pressed: bool) -> Result<(), Stop> {
         self.button(hw, pressed);
         Ok(())
     }
     fn next_timer(&self) -> Option<u64> {
-        [self.held_until, self.settles_at].into_iter().flatten().min()
+        [self.held_until, self.settles_at, self.net_timer()].into_iter().flatten().min()
     }
     fn on_timer(&mut self, hw: &mut Hw) -> Result<(), Stop> {
         if self.settles_at.is_some_and(|at| at <= hw.now()) {
@@ -85,7 +92,7 @@ impl App for Thermostat {
         if self.held_until.is_some_and(|at| at <= hw.now()) {
             self.button_held(hw)?;
         }
-        Ok(())
+        self.on_net_timer(hw)
     }
     fn boxed_clone(&self) -> Box<dyn App> {
         Box::new(self.clone())

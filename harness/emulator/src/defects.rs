@@ -191,24 +191,26 @@ impl FromStr for Defect {
 
 /// A set of defects and twins that one device has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct Defects(u128);
+pub struct Defects([u64; WORDS]);
 
-const _: () = assert!(ALL.len() <= 128, "the set is one word");
+/// Words of the set.
+const WORDS: usize = 5;
+const _: () = assert!(ALL.len() <= 64 * WORDS, "every entry has a bit");
 
 impl Defects {
     /// The conforming device.
-    pub const NONE: Defects = Defects(0);
+    pub const NONE: Defects = Defects([0; WORDS]);
     /// Reads names; the error names what would be valid.
     pub fn parse<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, UnknownDefect> {
         names.into_iter().map(|n| n.as_ref().parse()).collect()
     }
     /// Whether the device has it.
     pub fn has(self, d: Defect) -> bool {
-        self.0 >> (d as u32) & 1 == 1
+        self.0[d as usize / 64] >> (d as usize % 64) & 1 == 1
     }
     /// Whether the device is the conforming one.
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0 == [0; WORDS]
     }
     /// What the device has, in list order.
     pub fn iter(self) -> impl Iterator<Item = Defect> {
@@ -218,7 +220,9 @@ impl Defects {
 
 impl FromIterator<Defect> for Defects {
     fn from_iter<I: IntoIterator<Item = Defect>>(defects: I) -> Self {
-        Defects(defects.into_iter().fold(0, |set, d| set | 1 << (d as u32)))
+        let mut set = [0; WORDS];
+        defects.into_iter().for_each(|d| set[d as usize / 64] |= 1 << (d as usize % 64));
+        Defects(set)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the loader hands to an application, and what an application is to the world.
 
 use crate::boot::{SlotState, Version};
+use crate::hw::net::NetIn;
 use crate::hw::{Cause, Datagram, Hw, Stop, Uart};
 
 /// What the loader tells the application that it starts.
@@ -32,6 +33,10 @@ pub trait App {
     }
     /// A datagram came in.
     fn on_datagram(&mut self, _hw: &mut Hw, _datagram: &Datagram) -> Result<(), Stop> {
+        Ok(())
+    }
+    /// Something came over the network module's link.
+    fn on_net(&mut self, _hw: &mut Hw, _what: NetIn) -> Result<(), Stop> {
         Ok(())
     }
     /// The button went down (`true`) or up.

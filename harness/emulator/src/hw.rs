@@ -3,6 +3,8 @@
 //! Firmware is plain synchronous code. Everything that takes time may return a [`Stop`], and firmware hands it up with `?`: that is how power loss and
 //! reset take effect, and all its ordinary RAM is dropped on the way. Firmware holds no state but its own values and what it can read through [`Hw`].
 
+pub mod net;
+
 use crate::defects::{Defect, Defects};
 use crate::flash::{Fault, Flash, Op, TimedOp};
 use crate::layout::{PAGE, SECTOR};
@@ -178,6 +180,7 @@ pub(crate) struct State {
     /// When firmware brought the network up; never while it boots.
     pub(crate) net_up: u64,
     pub(crate) net_taken: u64,
+    pub(crate) module: net::Module,
     pub(crate) button_polled: u64,
     pub(crate) button_taken: usize,
     pub(crate) secured: bool,
@@ -194,6 +197,8 @@ pub(crate) struct Lines {
     pub(crate) rx: [Timeline<(u64, Input)>; 2],
     pub(crate) net_rx: Timeline<(u64, Datagram)>,
     pub(crate) net_tx: Timeline<(u64, Datagram)>,
+    pub(crate) link_rx: Timeline<(u64, net::NetIn)>,
+    pub(crate) link_tx: Timeline<(u64, net::NetOut)>,
     /// Times at which the button changed, with its new level.
     pub(crate) button: Vec<(u64, bool)>,
 }

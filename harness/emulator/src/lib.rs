@@ -24,8 +24,9 @@ pub mod world;
 
 pub use defects::{Defect, Defects};
 pub use flash::{FlashImage, Medium, Op, TimedOp};
+pub use hw::net;
 pub use hw::{Cause, Datagram, Uart};
-pub use world::{Setup, World};
+pub use world::{Knock, Outside, Setup, World};
 
 /// A finalizer with good avalanche (splitmix64).
 pub(crate) fn mix(mut x: u64) -> u64 {

@@ -13,6 +13,7 @@ mod probe;
 mod step;
 
 pub use factory::Setup;
+pub use net::{Knock, Outside, TRANSIT_NS};
 
 use crate::debug::{LockRules, Wire};
 use crate::defects::Defects;
@@ -20,6 +21,7 @@ use crate::firmware::{App, StartApp};
 use crate::flash::{FlashImage, Medium, TimedOp};
 use crate::hw::{Cause, Fixed, Hw, Lines, NoInit, State, Stop, Uart, WATCHDOG_NS};
 use crate::supply::Supply;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use step::Step;
@@ -57,6 +59,8 @@ enum Event {
     Button,
     Input(Uart),
     Datagram,
+    Net,
+    Outside,
     Bite,
 }
 
@@ -86,6 +90,9 @@ pub struct World {
     swj_ns: u64,
     ram_words: BTreeMap<u32, u32>,
     crash: crash::Store,
+    link: bool,
+    knocks: u64,
+    outside: Option<Rc<RefCell<dyn Outside>>>,
 }
 
 impl World {
@@ -126,6 +133,9 @@ impl World {
             swj_ns: 250,
             ram_words: BTreeMap::new(),
             crash: crash::Store::default(),
+            link: false,
+            knocks: 0,
+            outside: None,
         }
     }
 
@@ -158,6 +168,20 @@ impl World {
                 return self.has_output(uart);
             }
             self.advance(next);
+        }
+    }
+    /// Lets one thing happen, if it happens by `until`; otherwise lets time pass until then. Says whether something happened.
+    pub fn advance_one(&mut self, until: u64) -> bool {
+        match self.next_event() {
+            Some((at, event)) if at <= until => {
+                self.now = self.now.max(at);
+                self.dispatch(event);
+                true
+            }
+            _ => {
+                self.now = self.now.max(until);
+                false
+            }
         }
     }
     /// Number of starts so far.
@@ -233,7 +257,8 @@ impl World {
     fn next_event(&mut self) -> Option<(u64, Event)> {
         let rail = self.next_rail_event();
         let machine = self.next_machine_event();
-        [rail, machine].into_iter().flatten().min_by_key(|(at, _)| *at).map(|(at, e)| (at.max(self.now), e))
+        let outside = self.next_outside().map(|at| (at, Event::Outside));
+        [rail, machine, outside].into_iter().flatten().min_by_key(|(at, _)| *at).map(|(at, e)| (at.max(self.now), e))
     }
 
     fn next_machine_event(&mut self) -> Option<(u64, Event)> {
@@ -254,7 +279,8 @@ impl World {
                 let button = self.hw.lines.button.get(self.hw.state.button_taken).map(|(at, _)| (*at, Event::Button));
                 let inputs = Uart::ALL.map(|u| self.next_rx(u).map(|at| (at, Event::Input(u))));
                 let datagram = self.next_datagram().map(|at| (at, Event::Datagram));
-                let events = [timer, button, inputs[0], inputs[1], datagram];
+                let net = self.next_net().map(|at| (at, Event::Net));
+                let events = [timer, button, inputs[0], inputs[1], datagram, net];
                 events.into_iter().flatten().map(|(at, e)| (at.max(idle), e)).min_by_key(|(at, _)| *at)
             }
         }
@@ -270,6 +296,8 @@ impl World {
             Event::Button => self.begin(step::Kind::Button),
             Event::Input(uart) => self.begin(step::Kind::Input(uart)),
             Event::Datagram => self.begin(step::Kind::Datagram),
+            Event::Net => self.begin(step::Kind::Net),
+            Event::Outside => self.serve_outside(),
             Event::Bite => self.reset(Cause::Watchdog),
         }
     }
@@ -316,6 +344,7 @@ impl World {
         s.cause = self.cause;
         (s.now, s.fed, s.watchdog) = (self.now, self.now, false);
         s.net_up = u64::MAX;
+        s.restart_module(self.link);
         (s.tx_free, s.uart_open, s.button_taken) = ([self.now; 2], [self.now; 2], self.hw.lines.button.len());
         self.boots = self.boots.wrapping_add(1);
         let secured = s.secured;
@@ -343,6 +372,7 @@ impl State {
             breaks: [0; 2],
             net_up: u64::MAX,
             net_taken: 0,
+            module: crate::hw::net::Module::default(),
             button_polled: 0,
             button_taken: 0,
             secured: true,

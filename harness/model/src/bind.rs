@@ -3,6 +3,10 @@
 //! Nothing about one device is written into a suite: a check asks for the binding of the row it judges and acts through it.
 //! `{name}` in a text is replaced by the parameter of that name when the action is carried out.
 
+mod net;
+
+pub use net::{ComBind, ConsentBind, DecBind, FunctionBind, HttpAction, InputBind, RetryBind, ServBind, ServerBind, TelBind, TlsTerms, WebBind};
+
 use crate::chip::FamilyId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,6 +44,8 @@ pub enum Action {
     Smp(SmpAction),
     /// Hold a button of the fixture. `at-boot` holds it through a power cycle.
     Button(ButtonAction),
+    /// An HTTP request to the device's own interface.
+    Http(HttpAction),
     /// The user's program: parameters in as JSON on standard input, one JSON object out; no shell.
     Command(CommandAction),
     /// A person does it and says so.
@@ -172,6 +178,9 @@ pub struct DeviceBind {
     /// How to log in on the console.
     #[serde(default)]
     pub login: Option<LoginBind>,
+    /// The device's own interface on the network.
+    #[serde(default)]
+    pub web: Option<WebBind>,
     /// Questions by name. Names that the suites use: `version`, `slot-state` (trial, confirmed), `counter` (anti-rollback), `serial`,
     /// `lock` (debug lock), `life-cycle`, `boot-id`, `reset-cause`.
     #[serde(default)]
@@ -252,8 +261,14 @@ pub struct Region {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AuthBind {
-    /// Where: `console`, `token`.
+    /// Where: `console`, `token`, `web`.
     pub over: String,
+    /// Wrong tries that are declared to be answered before logins lock; the rig spends no more than these and one.
+    #[serde(default)]
+    pub tries: Option<u32>,
+    /// Declared length of the lock.
+    #[serde(default)]
+    pub lockout_ms: Option<u64>,
     /// Gives a secret of the rig's choice (`{secret}`) to the account.
     #[serde(default)]
     pub change: Option<Action>,
@@ -269,7 +284,7 @@ pub struct AuthBind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UpdBind {
-    /// `update-channel` (the rig's update path) or `command`.
+    /// `update-channel` (the rig's update path), `server` (the device fetches from its maker) or `command`.
     pub via: String,
     /// Image format: `mcuboot`.
     pub format: String,
@@ -290,6 +305,9 @@ pub struct UpdBind {
     /// Genuine image with a newer version than the delivered one and a security counter below that of a newer image in `images`.
     #[serde(default)]
     pub old_counter: Option<String>,
+    /// How the maker's server is imitated, with `via = "server"`.
+    #[serde(default)]
+    pub server: Option<ServerBind>,
     /// What is declared about older versions: `refused` or `allowed`.
     pub downgrade: String,
     /// What is declared about the same version with other content: `refused` or `allowed`.
@@ -341,7 +359,7 @@ pub struct StoreBind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct IntfBind {
-    /// `debug-port`, `console`, `update-port`, `button`.
+    /// `debug-port`, `console`, `update-port`, `button`, `network`.
     pub channel: String,
     /// For a debug port, declared: `disabled`, `identification-only`, `core-only`; for a console `login`, `log-only`.
     pub declared: String,
@@ -399,6 +417,18 @@ pub struct ResBind {
     /// Stores (row ids of 10, 21) that must hold through it.
     #[serde(default)]
     pub keeps: Vec<String>,
+    /// Against an outage of the network: the local function that goes on, asked while it lasts.
+    #[serde(default)]
+    pub local: Option<Action>,
+    /// An act whose news must reach the service once, after the outage; `{value}` is the rig's choice.
+    #[serde(default)]
+    pub event: Option<Action>,
+    /// Topic of that news; `{serial}` is the unit's.
+    #[serde(default)]
+    pub event_topic: Option<String>,
+    /// Declared longest time from the network's return to the service's.
+    #[serde(default)]
+    pub recovers_within_ms: Option<u64>,
     /// Whether a battery carries the device through a cut of the supply.
     #[serde(default)]
     pub battery: bool,

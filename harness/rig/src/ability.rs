@@ -22,13 +22,15 @@ pub enum Capability {
     Storage,
     /// A path for updates.
     UpdatePath,
+    /// The network.
+    Network,
     /// The space of crash states.
     CrashSpace,
 }
 
 impl Capability {
     /// Every capability, in report order.
-    pub const ALL: [Capability; 8] = [
+    pub const ALL: [Capability; 9] = [
         Capability::Console,
         Capability::Power,
         Capability::Reset,
@@ -36,6 +38,7 @@ impl Capability {
         Capability::Fixture,
         Capability::Storage,
         Capability::UpdatePath,
+        Capability::Network,
         Capability::CrashSpace,
     ];
 
@@ -49,6 +52,7 @@ impl Capability {
             Capability::Fixture => "fixture",
             Capability::Storage => "storage",
             Capability::UpdatePath => "update-path",
+            Capability::Network => "network",
             Capability::CrashSpace => "crash-space",
         }
     }
@@ -63,6 +67,7 @@ impl Capability {
             Capability::Fixture => channels.fixture.is_some(),
             Capability::Storage => channels.storage.is_some(),
             Capability::UpdatePath => channels.update.is_some(),
+            Capability::Network => channels.network.is_some(),
             Capability::CrashSpace => channels.crash.is_some(),
         }
     }

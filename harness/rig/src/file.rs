@@ -43,6 +43,9 @@ pub struct RigFile {
     /// The path by which images reach it.
     #[serde(default)]
     pub update: Option<Driven>,
+    /// The network between the lab and it.
+    #[serde(default)]
+    pub network: Option<Driven>,
     /// Its crash states.
     #[serde(default)]
     pub crash: Option<Driven>,

@@ -108,6 +108,7 @@ impl ResolvedRig {
         all.fixture = all.fixture.filter(|_| wired.fixture.is_some());
         all.storage = all.storage.filter(|_| wired.storage.is_some());
         all.update = all.update.filter(|_| wired.update.is_some());
+        all.network = all.network.filter(|_| wired.network.is_some());
         all.crash = all.crash.filter(|_| wired.crash.is_some());
         all
     }

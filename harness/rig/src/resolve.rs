@@ -45,6 +45,8 @@ pub struct Drivers {
     pub storage: Option<StorageDriver>,
     /// `[update]`
     pub update: Option<UpdateDriver>,
+    /// `[network]`
+    pub network: Option<OwnDriver>,
     /// `[crash]`
     pub crash: Option<OwnDriver>,
 }
@@ -61,6 +63,7 @@ impl Drivers {
             (Capability::Fixture, self.fixture.as_ref().map(OwnDriver::wiring)),
             (Capability::Storage, self.storage.as_ref().map(StorageDriver::wiring)),
             (Capability::UpdatePath, self.update.as_ref().map(UpdateDriver::wiring)),
+            (Capability::Network, self.network.as_ref().map(OwnDriver::wiring)),
             (Capability::CrashSpace, self.crash.as_ref().map(OwnDriver::wiring)),
         ]
         .into_iter()
@@ -134,6 +137,7 @@ impl ResolvedRig {
         d.fixture = d.fixture.take().filter(|_| wanted.contains(&Capability::Fixture));
         d.storage = d.storage.take().filter(|_| wanted.contains(&Capability::Storage));
         d.update = d.update.take().filter(|_| wanted.contains(&Capability::UpdatePath));
+        d.network = d.network.take().filter(|_| wanted.contains(&Capability::Network));
         d.crash = d.crash.take().filter(|_| wanted.contains(&Capability::CrashSpace));
         self
     }
@@ -175,6 +179,7 @@ impl<'a> Resolver<'a> {
             fixture: self.read("fixture", &file.fixture, OwnDriver::fixture)?,
             storage: self.read("storage", &file.storage, StorageDriver::read)?,
             update: self.read("update", &file.update, UpdateDriver::read)?,
+            network: self.read("network", &file.network, OwnDriver::network)?,
             crash: self.read("crash", &file.crash, OwnDriver::crash)?,
         };
         if let (Some(reset), Some(section)) = (&drivers.reset, &file.reset) {
@@ -255,6 +260,7 @@ fn driver_span(file: &RigFile, c: Capability) -> Range<usize> {
         Capability::Fixture => &file.fixture,
         Capability::Storage => &file.storage,
         Capability::UpdatePath => &file.update,
+        Capability::Network => &file.network,
         Capability::CrashSpace => &file.crash,
     };
     section.as_ref().map_or(0..0, |s| s.driver.span())

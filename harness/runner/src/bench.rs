@@ -7,6 +7,7 @@ mod act;
 mod boot;
 mod console;
 mod control;
+mod net;
 mod observe;
 mod storage;
 mod wires;
@@ -15,6 +16,7 @@ pub use act::{Did, LoginResult};
 pub use boot::{Boot, OffWitness};
 pub use console::Found;
 pub use control::{Memo, ReferenceFactory, ReferenceRig};
+pub use net::{HttpAnswer, HttpSeen, WebLogin, resolver};
 pub use storage::{StateVector, state_changes};
 
 pub use crate::watch::BootSeen;
@@ -26,7 +28,7 @@ use crate::tap::{Shared, Tapped};
 use crate::trouble::Trouble;
 use crate::watch::{Patterns, Watch};
 use proofbench_channel::debug::DebugPort;
-use proofbench_channel::{Cancel, Console, CrashSpace, Fixture, Moment, Power, Reset, Storage, Tear, UpdatePath, Wait};
+use proofbench_channel::{Cancel, Console, CrashSpace, Fixture, Moment, Network, Power, Reset, Storage, Tear, UpdatePath, Wait};
 use proofbench_model::bind::{Credential, DeviceBind};
 use proofbench_model::dossier::{Dossier, Row};
 use proofbench_model::journal::Event;
@@ -117,6 +119,10 @@ pub struct Bench {
     credential: Option<Credential>,
     /// Boot count at which the present session began; none if nobody is logged in.
     session: Option<u64>,
+    /// The owner's session on the device's own interface, and the boot count at which it began.
+    web_session: Option<(String, u64)>,
+    /// What the lab saw of the device during the present check.
+    sights: Vec<proofbench_channel::network::Seen>,
     last_boot: Option<Boot>,
     /// What showed that power went when the supply was last switched off.
     off: Option<OffWitness>,
@@ -161,6 +167,8 @@ impl Bench {
             trips_allowed: false,
             credential,
             session: None,
+            web_session: None,
+            sights: Vec::new(),
             last_boot: None,
             off: None,
             still_fed: None,
@@ -268,6 +276,7 @@ impl Bench {
             Capability::Fixture => self.tapped.fixture.is_some(),
             Capability::Storage => self.tapped.storage.is_some(),
             Capability::UpdatePath => self.tapped.update.is_some(),
+            Capability::Network => self.tapped.network.is_some(),
             Capability::CrashSpace => self.tapped.crash.is_some(),
         }
     }
@@ -320,6 +329,15 @@ impl Bench {
         match &mut self.tapped.debug {
             Some(c) => Ok(c.as_mut()),
             None => Err(Trouble::Capability(Capability::DebugPort)),
+        }
+    }
+
+    /// The network between the lab and the device.
+    pub fn network(&mut self) -> Result<&mut dyn Network, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.network {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::Network)),
         }
     }
 
@@ -451,6 +469,7 @@ impl Bench {
     /// Supply off, reset and buttons released, probe detached. Bounded in time; nothing cancels it.
     pub fn make_safe(&mut self) -> SafeState {
         self.session = None;
+        self.clear_network();
         let core = self.core.clone();
         let held = core.held.borrow().clone();
         let parts = Parts {

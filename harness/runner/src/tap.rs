@@ -5,13 +5,15 @@ use crate::text::{escape, hex};
 use crate::transcript::Transcript;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Intake, Led, Milliamps, Millivolts, Moment, Power,
-    PowerAsk, PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
+    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Intake, Led, Milliamps, Millivolts, Moment, Network,
+    Power, PowerAsk, PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
 };
 use proofbench_rig::Channels;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
+
+mod network;
 
 /// What the wrappers of one bench share.
 pub(crate) struct Core {
@@ -112,6 +114,7 @@ pub(crate) fn tap(channels: Channels, sink: Box<dyn Sink>, flash_write: bool) ->
         fixture: wrap!(channels.fixture, Fixture),
         storage: wrap!(channels.storage, Storage),
         update: wrap!(channels.update, UpdatePath),
+        network: wrap!(channels.network, Network),
         crash: channels.crash,
     };
     (core, tapped)
@@ -126,6 +129,7 @@ pub(crate) struct Tapped {
     pub fixture: Option<Box<dyn Fixture>>,
     pub storage: Option<Box<dyn Storage>>,
     pub update: Option<Box<dyn UpdatePath>>,
+    pub network: Option<Box<dyn Network>>,
     pub crash: Option<Box<dyn proofbench_channel::CrashSpace>>,
 }
 

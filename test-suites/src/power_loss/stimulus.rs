@@ -71,7 +71,7 @@ impl Step {
                 Some(Step::Smp(s))
             }
             Action::Button(b) => Some(Step::Button(b.clone())),
-            Action::Command(_) | Action::Operator(_) => None,
+            Action::Http(_) | Action::Command(_) | Action::Operator(_) => None,
         }
     }
 

@@ -59,7 +59,7 @@ impl Route {
         let expect = match &self.bind.start {
             Action::Console(c) => Some(&c.expect),
             Action::Button(b) => b.expect.as_ref(),
-            Action::Smp(_) | Action::Command(_) | Action::Operator(_) => None,
+            Action::Smp(_) | Action::Http(_) | Action::Command(_) | Action::Operator(_) => None,
         };
         self.bind.confirmation.is_some() && expect == self.bind.confirmation.as_ref()
     }
@@ -130,7 +130,7 @@ impl Route {
                 slept?;
                 bench.sleep(after.saturating_sub(hold))
             }
-            Action::Command(_) | Action::Operator(_) => {
+            Action::Http(_) | Action::Command(_) | Action::Operator(_) => {
                 Err(Trouble::NoOpportunity(format!("{}: its start cannot be left alone while it acts", self.id)))
             }
         }
@@ -172,6 +172,7 @@ pub(super) fn asks_for_token(start: &Action) -> bool {
     match start {
         Action::Console(c) => c.send.contains("{token}"),
         Action::Smp(s) => s.body.values().any(|v| v.contains("{token}")),
+        Action::Http(h) => h.body.as_ref().is_some_and(|b| b.contains("{token}")),
         Action::Command(c) => c.argv.iter().any(|a| a.contains("{token}")),
         Action::Button(_) | Action::Operator(_) => false,
     }
@@ -197,7 +198,7 @@ pub(super) fn unrestarted(action: &Action) -> Action {
         Action::Console(a) => a.restarts = false,
         Action::Smp(a) => a.restarts = false,
         Action::Button(a) => a.restarts = false,
-        Action::Command(_) | Action::Operator(_) => {}
+        Action::Http(_) | Action::Command(_) | Action::Operator(_) => {}
     }
     action
 }

@@ -36,7 +36,7 @@ pub(super) fn start(hw: &mut Hw, info: &BootInfo) -> Result<Thermostat, Stop> {
         // defect watchdog-opens-shell: so that the crash can be looked into.
         || hw.defect(Defect::WatchdogOpensShell) && info.cause == Cause::Watchdog;
     hw.feed();
-    hw.open_net();
+    super::net::start(hw, info);
     let (mut stores, resumed) = Stores::open(hw)?;
     let mut wiped = resumed;
     if hw.defect(Defect::ResetSaysDoneEarly) && std::mem::take(&mut hw.ram().words[0]) == WIPE_LATER && kept {
@@ -65,6 +65,9 @@ pub(super) fn start(hw: &mut Hw, info: &BootInfo) -> Result<Thermostat, Stop> {
         // Locked when power went: locked again for the whole time.
         app.lock_login(hw.now());
     }
+    app.web_start(hw);
+    let link = hw.net_link();
+    app.on_link(hw, link)?;
     if shell {
         app.stage = Stage::Shell;
     }

@@ -23,6 +23,13 @@ const FACTORY_FRESH: Key = 0x30;
 const OLD_SECRET: Key = 0x31;
 const SERIAL: Key = 0x32;
 
+const SET_UP: Key = 0x40;
+const WEB_FAILS: Key = 0x41;
+const AUTO_UPDATE: Key = 0x42;
+const CONSENT: Key = 0x43;
+const NET_UPDATE: Key = 0x44;
+const GUEST: Key = 0x45;
+
 const COUNT: Key = 1;
 const INTENT: Key = 2;
 const QUICK_CYCLES: Key = 3;
@@ -66,6 +73,8 @@ pub enum Route {
     Button,
     /// SMP request.
     Smp,
+    /// Local interface.
+    Web,
 }
 
 /// What happened to a change.
@@ -238,6 +247,85 @@ impl Stores {
             let stored = if encoded { self.settings.get(key).and_then(|v| BASE64_STANDARD.decode(v).ok()) } else { self.sealed(key) };
             stored.is_some_and(|t| same(&t, token.as_bytes()))
         })
+    }
+
+    // --- the network side -----------------------------------------------------------------------------------------------------------------
+
+    /// Whether an owner has set the device up.
+    pub fn is_set_up(&self) -> bool {
+        self.flag(SET_UP)
+    }
+    /// An owner has.
+    pub fn set_set_up(&mut self, hw: &mut Hw) -> Result<(), Stop> {
+        self.set_flag(hw, SET_UP, true)
+    }
+    /// Wrong secrets on the local interface since the last right one.
+    pub fn web_fails(&self) -> u32 {
+        number(self.settings.get(WEB_FAILS))
+    }
+    /// Remembers it. Nothing is written if nothing changes.
+    pub fn set_web_fails(&mut self, hw: &mut Hw, fails: u32) -> Result<(), Stop> {
+        if fails != self.web_fails() {
+            self.put(hw, WEB_FAILS, &fails.to_le_bytes())?;
+        }
+        Ok(())
+    }
+    /// Whether updates are installed without asking.
+    pub fn auto_update(&self) -> bool {
+        self.flag(AUTO_UPDATE)
+    }
+    /// The owner decided.
+    pub fn set_auto_update(&mut self, hw: &mut Hw, on: bool) -> Result<(), Stop> {
+        self.set_flag(hw, AUTO_UPDATE, on)
+    }
+    /// Whether telemetry may be sent.
+    pub fn telemetry_allowed(&self) -> bool {
+        self.consent().0
+    }
+    /// The owner's word on telemetry, and when it was given, in seconds since 1970 (0: unknown).
+    pub fn consent(&self) -> (bool, u64) {
+        match self.settings.get(CONSENT).and_then(|v| v.split_first()) {
+            Some((given, at)) => (*given == 1, at.try_into().map_or(0, u64::from_le_bytes)),
+            None => (false, 0),
+        }
+    }
+    /// The owner decided.
+    pub fn set_consent(&mut self, hw: &mut Hw, given: bool, at: u64) -> Result<(), Stop> {
+        let mut record = vec![u8::from(given)];
+        record.extend(at.to_le_bytes());
+        self.put(hw, CONSENT, &record).map(drop)
+    }
+    /// Whether the image on trial came from the maker's server.
+    pub fn net_update(&self) -> bool {
+        self.flag(NET_UPDATE)
+    }
+    /// It did, or that is settled.
+    pub fn set_net_update(&mut self, hw: &mut Hw, on: bool) -> Result<(), Stop> {
+        self.set_flag(hw, NET_UPDATE, on)
+    }
+    /// Whether this is the guest's secret.
+    pub fn guest_is(&self, secret: &str) -> bool {
+        self.sealed(GUEST).is_some_and(|v| v.split_at_checked(16).is_some_and(|(salt, hash)| same(&hmac(salt, &[secret.as_bytes()]), hash)))
+    }
+    /// Whether there is one.
+    pub fn has_guest(&self) -> bool {
+        self.settings.get(GUEST).is_some()
+    }
+    /// Gives the guest a secret.
+    pub fn set_guest(&mut self, hw: &mut Hw, secret: &str) -> Result<Stored, Stop> {
+        let salt: [u8; 16] = hw.random();
+        let mut value = salt.to_vec();
+        value.extend(hmac(&salt, &[secret.as_bytes()]));
+        self.put_sealed(hw, GUEST, &value)
+    }
+    fn flag(&self, key: Key) -> bool {
+        self.settings.get(key) == Some(&[1])
+    }
+    fn set_flag(&mut self, hw: &mut Hw, key: Key, on: bool) -> Result<(), Stop> {
+        if on != self.flag(key) {
+            self.put(hw, key, &[u8::from(on)])?;
+        }
+        Ok(())
     }
 
     // --- user data ------------------------------------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ impl World {
             self.hw.state.tx_free[u] = now;
         }
         self.hw.lines.net_tx.drop_newest_while(|(at, _)| *at > now);
+        self.hw.lines.link_tx.drop_newest_while(|(at, _)| *at > now);
         self.hw.lines.leds.drop_newest_while(|(at, _)| *at > now);
         self.hw.lines.timed.drop_newest_while(|op| op.start_ns > now);
     }

@@ -12,6 +12,7 @@ pub(super) enum Kind {
     Button,
     Input(Uart),
     Datagram,
+    Net,
 }
 
 /// Enough to run a step again.
@@ -21,6 +22,7 @@ pub(super) struct Step {
     app: Option<Box<dyn App>>,
     tx: [u64; 2],
     net: u64,
+    link: u64,
     leds: u64,
     timed: u64,
     recorded: usize,
@@ -44,6 +46,7 @@ impl World {
             app: self.app.as_ref().map(|a| a.boxed_clone()),
             tx: [lines.tx[0].mark(), lines.tx[1].mark()],
             net: lines.net_tx.mark(),
+            link: lines.link_tx.mark(),
             leds: lines.leds.mark(),
             timed: lines.timed.mark(),
             recorded: lines.recorded.as_ref().map_or(0, Vec::len),
@@ -95,6 +98,10 @@ impl World {
                 Some(datagram) => app.on_datagram(hw, &datagram),
                 None => Ok(()),
             },
+            Kind::Net => match hw.next_net() {
+                Some(what) => app.on_net(hw, what),
+                None => Ok(()),
+            },
         }
     }
 
@@ -111,6 +118,7 @@ impl World {
         lines.tx[0].rewind(step.tx[0]);
         lines.tx[1].rewind(step.tx[1]);
         lines.net_tx.rewind(step.net);
+        lines.link_tx.rewind(step.link);
         lines.leds.rewind(step.leds);
         lines.timed.rewind(step.timed);
         if let Some(recorded) = &mut lines.recorded {
@@ -147,6 +155,9 @@ impl World {
         }
         while hw.lines.net_rx.front().is_some() && hw.lines.net_rx.first_number() < hw.state.net_taken {
             hw.lines.net_rx.pop();
+        }
+        while hw.lines.link_rx.front().is_some() && hw.lines.link_rx.first_number() < hw.state.module.taken {
+            hw.lines.link_rx.pop();
         }
         let seen = hw.state.button_taken.min(hw.lines.button.len().saturating_sub(1));
         if seen > 16 {

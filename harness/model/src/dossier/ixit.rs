@@ -3,7 +3,7 @@
 use super::NamedText;
 use super::error::{DossierError, nearest};
 use super::read::{Reader, own};
-use crate::bind::{AuthBind, DelBind, IntfBind, ResBind, SecBootBind, StoreBind, UpdBind};
+use crate::bind::{AuthBind, ComBind, DecBind, DelBind, InputBind, IntfBind, ResBind, SecBootBind, ServBind, StoreBind, TelBind, UpdBind};
 use crate::catalogue::{Catalogue, Table};
 use crate::ids::RowId;
 use std::collections::BTreeMap;
@@ -20,14 +20,24 @@ pub enum Bind {
     Upd(UpdBind),
     /// Tables 10 and 21.
     Store(StoreBind),
+    /// Table 11.
+    Com(ComBind),
+    /// Table 13.
+    Serv(ServBind),
     /// Table 15.
     Intf(IntfBind),
     /// Table 20.
     SecBoot(SecBootBind),
     /// Table 23.
     Res(ResBind),
+    /// Table 24.
+    Tel(TelBind),
     /// Table 25.
     Del(DelBind),
+    /// Table 26.
+    Dec(DecBind),
+    /// Tables 27 and 28.
+    Input(InputBind),
 }
 
 /// A row of a table, or the whole of a table without rows.
@@ -59,10 +69,15 @@ impl Row {
     bind_accessor!(auth, Auth, AuthBind);
     bind_accessor!(upd, Upd, UpdBind);
     bind_accessor!(store, Store, StoreBind);
+    bind_accessor!(com, Com, ComBind);
+    bind_accessor!(serv, Serv, ServBind);
     bind_accessor!(intf, Intf, IntfBind);
     bind_accessor!(sec_boot, SecBoot, SecBootBind);
     bind_accessor!(res, Res, ResBind);
+    bind_accessor!(tel, Tel, TelBind);
     bind_accessor!(del, Del, DelBind);
+    bind_accessor!(dec, Dec, DecBind);
+    bind_accessor!(input, Input, InputBind);
 
     /// A field's prose; none if the supplier left it out.
     pub fn field(&self, key: &str) -> Option<&str> {
@@ -215,20 +230,25 @@ fn empty(reader: &mut Reader<'_>, catalogue: &Catalogue, span: Range<usize>, ent
 
 /// The texts of bindings that are one of a list: table, path of keys, list.
 const CHOICES: &[(u8, &str, &[&str])] = &[
-    (1, "over", &["console", "token"]),
-    (7, "via", &["update-channel", "command"]),
+    (1, "over", &["console", "token", "web"]),
+    (7, "via", &["update-channel", "server", "command"]),
     (7, "format", &["mcuboot"]),
     (7, "downgrade", &["refused", "allowed"]),
     (7, "same-version", &["refused", "allowed"]),
     (10, "scheme", &["plain", "sealed", "hashed", "secure-element"]),
     (10, "kind", &["secret", "personal", "identity"]),
-    (15, "channel", &["debug-port", "console", "update-port", "button"]),
+    (11, "role", &["client", "server"]),
+    (11, "protocol", &["mqtt", "https", "http", "ntp", "dns", "mdns", "smp"]),
+    (13, "transport", &["tcp", "udp"]),
+    (15, "channel", &["debug-port", "console", "update-port", "button", "network"]),
     (15, "declared", &["disabled", "identification-only", "core-only", "login", "log-only", "enabled"]),
     (20, "reaction", &["stop", "fallback"]),
     (21, "scheme", &["plain", "sealed", "hashed", "secure-element"]),
     (21, "kind", &["secret", "personal", "identity"]),
     (23, "outage", &["power", "network"]),
     (25, "method", &["erase", "crypto-erase"]),
+    (27, "kind", &["console", "http", "mqtt", "smp-udp", "update-port"]),
+    (28, "kind", &["console", "http", "mqtt", "smp-udp", "update-port"]),
 ];
 
 /// The name of the binding type of a table's rows.
@@ -237,10 +257,15 @@ fn bind_type(table: u8) -> Option<&'static str> {
         1 => Some("authentication"),
         7 => Some("update"),
         10 | 21 => Some("store"),
+        11 => Some("communication"),
+        13 => Some("service"),
         15 => Some("interface"),
         20 => Some("secure boot"),
         23 => Some("resilience"),
+        24 => Some("telemetry"),
         25 => Some("deletion"),
+        26 => Some("decision"),
+        27 | 28 => Some("input"),
         _ => None,
     }
 }
@@ -257,10 +282,15 @@ fn bind(reader: &mut Reader<'_>, table: u8, value: &Spanned<DeValue<'_>>) -> Opt
         1 => reader.typed(value).map(Bind::Auth),
         7 => reader.typed(value).map(Bind::Upd),
         10 | 21 => reader.typed(value).map(Bind::Store),
+        11 => reader.typed(value).map(Bind::Com),
+        13 => reader.typed(value).map(Bind::Serv),
         15 => reader.typed(value).map(Bind::Intf),
         20 => reader.typed(value).map(Bind::SecBoot),
         23 => reader.typed(value).map(Bind::Res),
+        24 => reader.typed(value).map(Bind::Tel),
         25 => reader.typed(value).map(Bind::Del),
+        26 => reader.typed(value).map(Bind::Dec),
+        27 | 28 => reader.typed(value).map(Bind::Input),
         _ => None,
     }
 }

@@ -167,6 +167,7 @@ impl Bench {
             Action::Console(c) => (self.perform_console(c, params)?, c.restarts),
             Action::Smp(s) => (self.perform_smp(s, params)?, s.restarts),
             Action::Button(b) => (self.perform_button(b)?, b.restarts),
+            Action::Http(h) => (self.perform_http(h, params)?, h.restarts),
             Action::Command(c) => (command::run(c, params, &self.stop.hard)?, false),
             Action::Operator(o) => return Err(Trouble::Human(o.prompt.clone())),
         };

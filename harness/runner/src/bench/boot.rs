@@ -394,6 +394,6 @@ fn restarting(action: &mut Action) {
         Action::Console(a) => a.restarts = true,
         Action::Smp(a) => a.restarts = true,
         Action::Button(a) => a.restarts = true,
-        Action::Command(_) | Action::Operator(_) => {}
+        Action::Http(_) | Action::Command(_) | Action::Operator(_) => {}
     }
 }

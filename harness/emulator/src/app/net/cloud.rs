@@ -1,0 +1,301 @@
+//! The cloud: MQTT over TLS with the unit's own certificate, tried again with growing pauses, states and events out, commands in.
+//!
+//! Declared: first attempt within ten seconds of the network, then pauses of 2 s doubling to 300 s, each between half and one and a half times that long.
+
+use super::mqtt::{self, Packet, Read};
+use super::{CLOUD, OPEN_NS, S, client_tls, somewhere};
+use crate::app::Thermostat;
+use crate::app::stores::setting;
+use crate::hw::net::{ClientTls, OpenFailed};
+use crate::hw::{Hw, Stop};
+use std::collections::VecDeque;
+
+const FIRST_NS: u64 = 2 * S;
+const MOST_NS: u64 = 300 * S;
+const STAGE_NS: u64 = 10 * S;
+const KEEP_ALIVE_S: u16 = 60;
+const PING_NS: u64 = 30 * S;
+const REPORT_NS: u64 = 60 * S;
+/// An answer of the broker that does not come.
+const ANSWER_NS: u64 = 10 * S;
+/// Events that wait for the cloud; the oldest goes.
+const EVENTS_MOST: usize = 16;
+/// Bytes of the broker that make no packet yet.
+const BUFFER_MOST: usize = 4096;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Idle,
+    /// Until then.
+    Pause(u64),
+    /// Opening, until given up.
+    Opening(u64, u64),
+    /// CONNECT is out.
+    Greeting(u64, u64),
+    Online(u64),
+}
+
+/// RAM of the cloud client.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cloud {
+    stage: Stage,
+    failures: u32,
+    buffer: Vec<u8>,
+    events: VecDeque<(u16, String)>,
+    sent: Option<u16>,
+    next_id: u16,
+    ping_at: u64,
+    report_at: u64,
+    /// A ping or an event waits for its answer until then.
+    owed: Option<u64>,
+    /// Deletion of the account's data was asked for.
+    pub(crate) deletion: Deletion,
+}
+
+/// What became of the request to delete the data at the service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    #[default]
+    None,
+    Queued,
+    Done,
+}
+
+impl Cloud {
+    pub(crate) fn timer(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Idle => None,
+            Stage::Pause(at) | Stage::Opening(_, at) | Stage::Greeting(_, at) => Some(at),
+            Stage::Online(_) => [Some(self.ping_at), Some(self.report_at), self.owed].into_iter().flatten().min(),
+        }
+    }
+    /// Whether the device is connected to its cloud.
+    pub(crate) fn is_online(&self) -> bool {
+        matches!(self.stage, Stage::Online(_))
+    }
+    fn conn(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Opening(conn, _) | Stage::Greeting(conn, _) | Stage::Online(conn) => Some(conn),
+            _ => None,
+        }
+    }
+}
+
+/// How the cloud is spoken to: with the certificate of the unit.
+fn tls(hw: &Hw) -> ClientTls {
+    let key = crate::app::seal::hmac(&hw.otp().root_key, &[b"cloud"]);
+    ClientTls { identity: Some((hw.otp().serial.clone(), key)), ..client_tls(hw) }
+}
+
+impl Thermostat {
+    /// Begins to connect, if there is everything that it takes: an owner, a link, the time.
+    pub(crate) fn cloud_begin(&mut self, hw: &mut Hw) {
+        let ready = self.stores.is_set_up() && hw.net_link() && self.net.clock.now(hw).is_some();
+        if ready && self.net.cloud.stage == Stage::Idle {
+            self.net.cloud.stage = Stage::Pause(somewhere(hw, STAGE_NS));
+        }
+    }
+
+    pub(crate) fn cloud_lost(&mut self, hw: &mut Hw) {
+        if let Some(conn) = self.net.cloud.conn() {
+            hw.net_end(conn, true);
+        }
+        let cloud = &mut self.net.cloud;
+        (cloud.stage, cloud.sent, cloud.owed) = (Stage::Idle, None, None);
+        cloud.buffer.clear();
+    }
+
+    fn cloud_again(&mut self, hw: &mut Hw) {
+        self.cloud_lost(hw);
+        let cloud = &mut self.net.cloud;
+        let pause = (FIRST_NS << cloud.failures.min(16)).min(MOST_NS);
+        cloud.failures = cloud.failures.saturating_add(1);
+        self.net.cloud.stage = Stage::Pause(somewhere(hw, pause) + pause / 2);
+    }
+
+    pub(crate) fn cloud_opened(&mut self, hw: &mut Hw, conn: u64) -> Result<(), Stop> {
+        if matches!(self.net.cloud.stage, Stage::Opening(c, _) if c == conn) {
+            let serial = self.stores.serial(hw);
+            hw.net_send(conn, &mqtt::connect(&serial, KEEP_ALIVE_S, None));
+            self.net.cloud.stage = Stage::Greeting(conn, hw.now() + ANSWER_NS);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cloud_failed(&mut self, hw: &mut Hw, conn: u64, _why: OpenFailed) -> Result<(), Stop> {
+        if self.net.cloud.conn() == Some(conn) {
+            self.cloud_again(hw);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cloud_ended(&mut self, hw: &mut Hw, conn: u64) -> Result<(), Stop> {
+        if self.net.cloud.conn() == Some(conn) {
+            self.cloud_again(hw);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cloud_due(&mut self, hw: &mut Hw) -> Result<(), Stop> {
+        match self.net.cloud.stage {
+            Stage::Idle => {}
+            Stage::Pause(_) => {
+                let conn = hw.net_open(CLOUD.0, CLOUD.1, Some(tls(hw)));
+                self.net.cloud.stage = Stage::Opening(conn, hw.now() + OPEN_NS);
+            }
+            Stage::Opening(..) | Stage::Greeting(..) => self.cloud_again(hw),
+            Stage::Online(conn) => {
+                let now = hw.now();
+                if self.net.cloud.owed.is_some_and(|at| at <= now) {
+                    self.cloud_again(hw);
+                    return Ok(());
+                }
+                if self.net.cloud.ping_at <= now {
+                    self.net.cloud.ping_at = now + PING_NS;
+                    self.net.cloud.owed.get_or_insert(now + ANSWER_NS);
+                    hw.net_send(conn, &mqtt::ping());
+                }
+                if self.net.cloud.report_at <= now {
+                    self.net.cloud.report_at = now + REPORT_NS;
+                    self.report(hw, conn);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cloud_data(&mut self, hw: &mut Hw, conn: u64, bytes: &[u8]) -> Result<(), Stop> {
+        if self.net.cloud.conn() != Some(conn) {
+            return Ok(());
+        }
+        self.net.cloud.buffer.extend_from_slice(bytes);
+        // Every turn takes a packet or ends.
+        loop {
+            match mqtt::read(&self.net.cloud.buffer) {
+                Read::Whole(packet, used) => {
+                    self.net.cloud.buffer.drain(..used);
+                    if !self.cloud_packet(hw, conn, packet)? {
+                        self.cloud_again(hw);
+                        return Ok(());
+                    }
+                }
+                Read::Partial if self.net.cloud.buffer.len() <= BUFFER_MOST => return Ok(()),
+                Read::Partial | Read::Bad => {
+                    self.cloud_again(hw);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Whether the connection goes on.
+    fn cloud_packet(&mut self, hw: &mut Hw, conn: u64, packet: Packet) -> Result<bool, Stop> {
+        match (&self.net.cloud.stage, packet) {
+            (Stage::Greeting(..), Packet::ConnAck(0)) => {
+                let serial = self.stores.serial(hw);
+                let cloud = &mut self.net.cloud;
+                (cloud.stage, cloud.failures, cloud.owed) = (Stage::Online(conn), 0, None);
+                (cloud.ping_at, cloud.report_at) = (hw.now() + PING_NS, hw.now());
+                hw.net_send(conn, &mqtt::subscribe(&format!("th1/{serial}/cmd")));
+                self.send_event(hw, conn, true);
+            }
+            (Stage::Online(_), Packet::Publish { topic, payload, id }) => {
+                if let Some(id) = id {
+                    hw.net_send(conn, &mqtt::puback(id));
+                }
+                self.cloud_command(hw, &topic, &payload)?;
+            }
+            (Stage::Online(_), Packet::PubAck(id)) => {
+                self.net.cloud.owed = None;
+                if self.net.cloud.sent == Some(id) {
+                    self.net.cloud.sent = None;
+                    if let Some((_, text)) = self.net.cloud.events.pop_front()
+                        && text.starts_with("delete ")
+                    {
+                        self.net.cloud.deletion = Deletion::Done;
+                    }
+                    self.send_event(hw, conn, false);
+                }
+            }
+            (Stage::Online(_), Packet::SubAck) => {}
+            (Stage::Online(_), Packet::PingResp) => self.net.cloud.owed = None,
+            // Refused, or not what a broker sends now.
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Something that the cloud must learn once; kept until it has it.
+    pub(crate) fn cloud_event(&mut self, hw: &mut Hw, text: String) {
+        let cloud = &mut self.net.cloud;
+        cloud.next_id = cloud.next_id.checked_add(1).unwrap_or(1);
+        if cloud.events.len() >= EVENTS_MOST {
+            // The one that is under way stays.
+            cloud.events.remove(usize::from(cloud.sent.is_some()));
+        }
+        cloud.events.push_back((cloud.next_id, text));
+        if let (Stage::Online(conn), None) = (&cloud.stage, cloud.sent) {
+            let conn = *conn;
+            self.send_event(hw, conn, false);
+        }
+    }
+
+    /// Forgets what waits for the cloud.
+    pub(crate) fn drop_events(&mut self) {
+        self.net.cloud.events.clear();
+        self.net.cloud.sent = None;
+    }
+
+    fn send_event(&mut self, hw: &mut Hw, conn: u64, again: bool) {
+        let serial = self.stores.serial(hw);
+        let Some((id, text)) = self.net.cloud.events.front().cloned() else { return };
+        let again = again && self.net.cloud.sent == Some(id);
+        self.net.cloud.sent = Some(id);
+        self.net.cloud.owed.get_or_insert(hw.now() + ANSWER_NS);
+        let topic = if text.starts_with("delete ") { format!("th1/{serial}/delete") } else { format!("th1/{serial}/event") };
+        hw.net_send(conn, &mqtt::publish_packet(&topic, text.as_bytes(), Some(id), again));
+    }
+
+    /// State always; telemetry if the owner agreed.
+    fn report(&mut self, hw: &mut Hw, conn: u64) {
+        let serial = self.stores.serial(hw);
+        let mode = setting("mode").map(|s| self.stores.get(hw, s)).unwrap_or_default();
+        let state = serde_json::json!({ "temperature": 21.5, "mode": mode, "version": self.info.version.to_string() });
+        hw.net_send(conn, &mqtt::publish_packet(&format!("th1/{serial}/state"), state.to_string().as_bytes(), None, false));
+        if self.stores.telemetry_allowed() {
+            let telemetry = serde_json::json!({ "uptime": hw.now() / S, "restarts": hw.boot_id() % 97, "valve-cycles": self.stores.count() });
+            hw.net_send(conn, &mqtt::publish_packet(&format!("th1/{serial}/telemetry"), telemetry.to_string().as_bytes(), None, false));
+        }
+    }
+
+    /// A command: `{"set":"mode","value":"eco"}` on the unit's own topic.
+    fn cloud_command(&mut self, hw: &mut Hw, topic: &str, payload: &[u8]) -> Result<(), Stop> {
+        if topic != format!("th1/{}/cmd", self.stores.serial(hw)) {
+            return Ok(());
+        }
+        let Ok(serde_json::Value::Object(command)) = serde_json::from_slice(payload) else { return Ok(()) };
+        if let (Some("mode"), Some(value)) = (command.get("set").and_then(|v| v.as_str()), command.get("value").and_then(|v| v.as_str())) {
+            self.set_mode(hw, value)?;
+        }
+        Ok(())
+    }
+
+    /// The mode of heating, from wherever; the cloud learns of it. Whether it is one.
+    pub(crate) fn set_mode(&mut self, hw: &mut Hw, value: &str) -> Result<bool, Stop> {
+        let known = ["auto", "eco", "off", "heat"].contains(&value);
+        if let Some(mode) = setting("mode").filter(|_| known) {
+            self.stores.set(hw, mode, value)?;
+            self.cloud_event(hw, format!("mode {value}"));
+        }
+        Ok(known)
+    }
+
+    /// Says good-bye, before a restart.
+    pub(crate) fn cloud_leave(&mut self, hw: &mut Hw) {
+        if let Stage::Online(conn) = self.net.cloud.stage {
+            hw.net_send(conn, &mqtt::disconnect());
+            hw.net_end(conn, false);
+        }
+    }
+}

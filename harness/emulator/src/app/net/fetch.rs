@@ -1,0 +1,306 @@
+//! Updates from the maker's server: a manifest over HTTPS once a day, the image in ranges into slot 1, then the same verification as for every other way in.
+
+use super::http::{self, Parsed};
+use super::{OPEN_NS, S, UPDATES, client_tls};
+use crate::app::update;
+use crate::app::{Thermostat, smp};
+use crate::boot::{SlotState, Version};
+use crate::hw::net::OpenFailed;
+use crate::hw::{Cause, Hw, Stop, Uart};
+use sha2::{Digest, Sha256};
+
+const MANIFEST: &str = "/th1/manifest.json";
+/// First look after the network is there: between one and ten minutes.
+const FIRST_NS: u64 = 60 * S;
+const SPREAD_NS: u64 = 540 * S;
+const DAILY_NS: u64 = 24 * 3600 * S;
+const RETRY_NS: u64 = 600 * S;
+const PIECE: u64 = 4096;
+/// No byte for so long: given up.
+const STALL_NS: u64 = 30 * S;
+/// A new image that came from the server is kept once it has run so long with the network up.
+const SETTLE_NS: u64 = 30 * S;
+const BUFFER_MOST: usize = 12_288;
+const TRIES: u32 = 3;
+
+/// What the maker's server offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) version: String,
+    size: u64,
+    sha256: String,
+    path: String,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Stage {
+    #[default]
+    Idle,
+    Opening(u64),
+    Manifest(u64),
+    Image(u64),
+}
+
+/// RAM of the updater.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fetch {
+    stage: Stage,
+    at: Option<u64>,
+    buffer: Vec<u8>,
+    /// What is to be fetched; none means the manifest.
+    wanted: Option<Offer>,
+    next: u64,
+    tries: u32,
+    hasher: Sha256,
+    /// The newest that is known.
+    pub(crate) offer: Option<Offer>,
+    /// What became of the last look or fetch.
+    pub(crate) last: &'static str,
+    install: bool,
+}
+
+impl Fetch {
+    pub(crate) fn timer(&self) -> Option<u64> {
+        self.at
+    }
+    fn conn(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Idle => None,
+            Stage::Opening(c) | Stage::Manifest(c) | Stage::Image(c) => Some(c),
+        }
+    }
+}
+
+impl Thermostat {
+    pub(crate) fn fetch_begin(&mut self, hw: &mut Hw) {
+        let ready = self.stores.is_set_up() && hw.net_link() && self.net.clock.now(hw).is_some();
+        if !ready {
+            return;
+        }
+        if self.info.slot == SlotState::Trial {
+            self.net.fetch.at = Some(hw.now() + SETTLE_NS);
+        } else if self.net.fetch.at.is_none() {
+            self.net.fetch.at = Some(hw.now() + FIRST_NS + hw.rng() % SPREAD_NS);
+        }
+    }
+
+    pub(crate) fn fetch_lost(&mut self, hw: &mut Hw) {
+        self.fetch_stop(hw);
+        self.net.fetch.at = None;
+    }
+
+    fn fetch_stop(&mut self, hw: &mut Hw) {
+        if let Some(conn) = self.net.fetch.conn() {
+            hw.net_end(conn, false);
+        }
+        self.net.fetch.stage = Stage::Idle;
+        self.net.fetch.buffer.clear();
+    }
+
+    /// The owner wants to know now.
+    pub(crate) fn fetch_now(&mut self, hw: &mut Hw, install: bool) -> bool {
+        if !matches!(self.net.fetch.stage, Stage::Idle) || self.net.clock.now(hw).is_none() {
+            return false;
+        }
+        self.net.fetch.install = install;
+        self.fetch_open(hw);
+        true
+    }
+
+    fn fetch_open(&mut self, hw: &mut Hw) {
+        let conn = hw.net_open(UPDATES.0, UPDATES.1, Some(client_tls(hw)));
+        self.net.fetch.buffer.clear();
+        self.net.fetch.stage = Stage::Opening(conn);
+        self.net.fetch.at = Some(hw.now() + OPEN_NS);
+    }
+
+    /// This attempt is over. With `again`, what was begun is tried a few times before the next day.
+    fn fetch_over(&mut self, hw: &mut Hw, last: &'static str, again: bool) {
+        self.fetch_stop(hw);
+        let fetch = &mut self.net.fetch;
+        fetch.last = last;
+        fetch.tries += 1;
+        if again && fetch.tries < TRIES {
+            fetch.at = Some(hw.now() + RETRY_NS / 2 + hw.rng() % RETRY_NS);
+        } else {
+            (fetch.tries, fetch.wanted, fetch.install) = (0, None, false);
+            fetch.at = Some(hw.now() + DAILY_NS / 2 + hw.rng() % DAILY_NS);
+        }
+    }
+
+    pub(crate) fn fetch_due(&mut self, hw: &mut Hw) -> Result<(), Stop> {
+        if self.info.slot == SlotState::Trial {
+            if self.stores.net_update() {
+                self.stores.set_net_update(hw, false)?;
+                update::confirm(hw, &mut self.info)?;
+                self.show(hw);
+            }
+            self.net.fetch.at = Some(hw.now() + DAILY_NS);
+            return Ok(());
+        }
+        match self.net.fetch.stage {
+            Stage::Idle => self.fetch_open(hw),
+            _ => self.fetch_over(hw, "timeout", true),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fetch_opened(&mut self, hw: &mut Hw, conn: u64) -> Result<(), Stop> {
+        if self.net.fetch.conn() == Some(conn) {
+            self.fetch_ask(hw, conn);
+        }
+        Ok(())
+    }
+
+    fn fetch_ask(&mut self, hw: &mut Hw, conn: u64) {
+        let fetch = &mut self.net.fetch;
+        fetch.at = Some(hw.now() + STALL_NS);
+        let request = match &fetch.wanted {
+            None => {
+                fetch.stage = Stage::Manifest(conn);
+                format!("GET {MANIFEST} HTTP/1.1\r\nHost: {}\r\n\r\n", UPDATES.0)
+            }
+            Some(offer) => {
+                fetch.stage = Stage::Image(conn);
+                let last = (fetch.next + PIECE).min(offer.size) - 1;
+                format!("GET {} HTTP/1.1\r\nHost: {}\r\nRange: bytes={}-{last}\r\n\r\n", offer.path, UPDATES.0, fetch.next)
+            }
+        };
+        hw.net_send(conn, request.as_bytes());
+    }
+
+    pub(crate) fn fetch_failed(&mut self, hw: &mut Hw, conn: u64, why: OpenFailed) -> Result<(), Stop> {
+        if self.net.fetch.conn() == Some(conn) {
+            self.fetch_over(hw, if why == OpenFailed::Untrusted { "untrusted" } else { "unreachable" }, true);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fetch_ended(&mut self, hw: &mut Hw, conn: u64) -> Result<(), Stop> {
+        if self.net.fetch.conn() == Some(conn) {
+            self.fetch_over(hw, "cut", true);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fetch_data(&mut self, hw: &mut Hw, conn: u64, bytes: &[u8]) -> Result<(), Stop> {
+        if self.net.fetch.conn() != Some(conn) {
+            return Ok(());
+        }
+        self.net.fetch.buffer.extend_from_slice(bytes);
+        let (head, used) = match http::answer(&self.net.fetch.buffer) {
+            Parsed::Partial => return Ok(()),
+            Parsed::Whole(head, used) => (head, used),
+            Parsed::Bad(_) => {
+                self.fetch_over(hw, "no answer", true);
+                return Ok(());
+            }
+        };
+        let whole = used.saturating_add(usize::try_from(head.length).unwrap_or(usize::MAX));
+        if whole > BUFFER_MOST {
+            self.fetch_over(hw, "too much", false);
+            return Ok(());
+        }
+        if self.net.fetch.buffer.len() < whole {
+            return Ok(());
+        }
+        let body = self.net.fetch.buffer[used..whole].to_vec();
+        self.net.fetch.buffer.clear();
+        match self.net.fetch.stage {
+            Stage::Manifest(_) if head.status == 200 => self.take_manifest(hw, conn, &body),
+            Stage::Image(_) if head.status == 206 && head.from == Some(self.net.fetch.next) => self.take_piece(hw, conn, &body),
+            _ => {
+                self.fetch_over(hw, "refused", true);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_manifest(&mut self, hw: &mut Hw, conn: u64, body: &[u8]) -> Result<(), Stop> {
+        let Some(offer) = manifest(body) else {
+            self.fetch_over(hw, "no manifest", false);
+            return Ok(());
+        };
+        let newer = version(&offer.version).is_some_and(|v| v > self.info.version);
+        if !newer {
+            self.net.fetch.offer = None;
+            self.fetch_over(hw, "up to date", false);
+            return Ok(());
+        }
+        self.net.fetch.offer = Some(offer.clone());
+        if !self.net.fetch.install && !self.stores.auto_update() {
+            self.fetch_over(hw, "available", false);
+            return Ok(());
+        }
+        let fetch = &mut self.net.fetch;
+        (fetch.wanted, fetch.next, fetch.hasher) = (Some(offer), 0, Sha256::new());
+        self.upload.abort();
+        self.fetch_ask(hw, conn);
+        Ok(())
+    }
+
+    fn take_piece(&mut self, hw: &mut Hw, conn: u64, body: &[u8]) -> Result<(), Stop> {
+        let Some(offer) = self.net.fetch.wanted.clone() else { return Ok(()) };
+        let expected = (offer.size - self.net.fetch.next).min(PIECE);
+        if body.len() as u64 != expected {
+            self.fetch_over(hw, "wrong length", true);
+            return Ok(());
+        }
+        // Into the slot in the pieces of the other ways in.
+        for part in body.chunks(512) {
+            let off = self.net.fetch.next;
+            let message = smp::wire::Body { off: Some(off), data: Some(part), len: (off == 0).then_some(offer.size), ..smp::wire::Body::default() };
+            match update::chunk(hw, &mut self.upload, &self.info, &message)? {
+                Ok(_) => self.net.fetch.next += part.len() as u64,
+                Err(_) => {
+                    self.fetch_over(hw, "no room", false);
+                    return Ok(());
+                }
+            }
+            hw.feed();
+        }
+        self.net.fetch.hasher.update(body);
+        if self.net.fetch.next < offer.size {
+            self.fetch_ask(hw, conn);
+            return Ok(());
+        }
+        let sum = crate::app::stores::hex(&std::mem::take(&mut self.net.fetch.hasher).finalize());
+        if sum != offer.sha256 {
+            self.fetch_over(hw, "wrong sum", false);
+            return Ok(());
+        }
+        let hash = update::list(hw).into_iter().find(|l| l.slot == 1).map(|l| l.hash);
+        let marked = match hash {
+            Some(hash) => update::mark(hw, &mut self.info, Some(&hash), false)?,
+            None => Err(0),
+        };
+        if marked.is_err() {
+            self.fetch_over(hw, "not genuine", false);
+            return Ok(());
+        }
+        self.fetch_over(hw, "installing", false);
+        self.stores.set_net_update(hw, true)?;
+        hw.println(Uart::Console, &format!("UPD installing {}", offer.version))?;
+        self.cloud_leave(hw);
+        self.restart = Some(Cause::Software);
+        Ok(())
+    }
+}
+
+/// `{"version":"1.3.0","size":63000,"sha256":"..","path":"/th1/1.3.0.bin"}`.
+fn manifest(body: &[u8]) -> Option<Offer> {
+    let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(body) else { return None };
+    let text = |key: &str| map.get(key).and_then(|v| v.as_str()).filter(|s| s.len() <= 128).map(str::to_owned);
+    let path = text("path").filter(|p| p.starts_with('/') && p.bytes().all(|b| b.is_ascii_graphic()))?;
+    let size = map.get("size").and_then(serde_json::Value::as_u64).filter(|n| (1..=1 << 20).contains(n))?;
+    Some(Offer { version: text("version")?, size, sha256: text("sha256")?, path })
+}
+
+fn version(text: &str) -> Option<Version> {
+    let mut parts = text.split('.').map(|p| if p.bytes().all(|b| b.is_ascii_digit()) { p.parse::<u16>().ok() } else { None });
+    let (major, minor, revision) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() {
+        return None;
+    }
+    Some(Version { major: u8::try_from(major).ok()?, minor: u8::try_from(minor).ok()?, revision, build: 0 })
+}

@@ -1,0 +1,252 @@
+//! The local interface: connections, sessions, and who may ask for what. What a request does stands in [`api`].
+//!
+//! Before an owner has set the device up, nothing but the public pages and the set-up is answered. Five wrong secrets, over all connections and addresses
+//! together, lock every login for five minutes; the count is in flash before the answer goes out.
+
+mod api;
+
+use super::http::{self, Parsed, Request};
+use super::{HTTP, HTTPS, S};
+use crate::app::Thermostat;
+use crate::hw::{Hw, Stop};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Wrong secrets in a row until every login locks.
+const TRIES: u32 = 5;
+/// How long.
+const LOCKED_NS: u64 = 300 * S;
+/// A connection without a byte is ended.
+const IDLE_NS: u64 = 60 * S;
+/// A session without a request ends.
+const SESSION_NS: u64 = 900 * S;
+const SESSIONS_MOST: usize = 4;
+const CONNS_MOST: usize = 16;
+/// Requests on one connection.
+const REQUESTS_MOST: u32 = 100;
+const BUFFER_MOST: usize = 8192;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Owner,
+    Guest,
+}
+
+#[derive(Debug, Clone)]
+struct Conn {
+    port: u16,
+    buffer: Vec<u8>,
+    until: u64,
+    requests: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    token: String,
+    role: Role,
+    until: u64,
+}
+
+/// RAM of the local interface.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Web {
+    conns: BTreeMap<u64, Conn>,
+    sessions: Vec<Session>,
+    locked_until: Option<u64>,
+}
+
+/// Status and body of an answer.
+pub(crate) type Reply = (u16, serde_json::Value);
+
+impl Web {
+    pub(crate) fn timer(&self) -> Option<u64> {
+        self.conns.values().map(|c| c.until).min()
+    }
+    /// Ends what has been idle for too long.
+    pub(crate) fn expire(&mut self, hw: &mut Hw) {
+        let now = hw.now();
+        for conn in self.conns.iter().filter(|(_, c)| c.until <= now).map(|(n, _)| *n).collect::<Vec<_>>() {
+            self.conns.remove(&conn);
+            hw.net_end(conn, false);
+        }
+        self.sessions.retain(|s| s.until > now);
+    }
+    /// Ends all sessions, or all but one.
+    pub(crate) fn end_sessions(&mut self, but: Option<&str>) {
+        self.sessions.retain(|s| Some(s.token.as_str()) == but);
+    }
+}
+
+fn error(status: u16, why: &str) -> Reply {
+    (status, json!({ "error": why }))
+}
+
+impl Thermostat {
+    /// Locked when power went: locked again for the whole time.
+    pub(crate) fn web_start(&mut self, hw: &Hw) {
+        if self.stores.web_fails() >= TRIES {
+            self.net.web.locked_until = Some(hw.now() + LOCKED_NS);
+        }
+    }
+
+    pub(crate) fn web_accepted(&mut self, hw: &mut Hw, conn: u64, port: u16, _from: u8) {
+        if self.net.web.conns.len() >= CONNS_MOST {
+            return hw.net_end(conn, true);
+        }
+        self.net.web.conns.insert(conn, Conn { port, buffer: Vec::new(), until: hw.now() + IDLE_NS, requests: 0 });
+    }
+
+    pub(crate) fn web_ended(&mut self, conn: u64) {
+        self.net.web.conns.remove(&conn);
+    }
+
+    pub(crate) fn web_data(&mut self, hw: &mut Hw, conn: u64, bytes: &[u8]) -> Result<(), Stop> {
+        let Some(state) = self.net.web.conns.get_mut(&conn) else { return Ok(()) };
+        state.until = hw.now() + IDLE_NS;
+        state.buffer.extend_from_slice(bytes);
+        // Every turn takes a request or ends.
+        loop {
+            let Some(state) = self.net.web.conns.get_mut(&conn) else { return Ok(()) };
+            match http::request(&state.buffer) {
+                Parsed::Partial if state.buffer.len() <= BUFFER_MOST => return Ok(()),
+                Parsed::Whole(request, used) => {
+                    state.buffer.drain(..used);
+                    state.requests += 1;
+                    let last = state.requests >= REQUESTS_MOST || request.field("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
+                    let port = state.port;
+                    let reply = if port == HTTP { elsewhere(&request) } else { self.web_request(hw, &request)? };
+                    hw.net_send(conn, &reply);
+                    if last {
+                        self.net.web.conns.remove(&conn);
+                        hw.net_end(conn, false);
+                    }
+                }
+                bad => {
+                    let status = if let Parsed::Bad(status) = bad { status } else { 431 };
+                    hw.net_send(conn, &http::reply(status, "application/json", "Connection: close\r\n", b"{\"error\":\"malformed request\"}"));
+                    self.net.web.conns.remove(&conn);
+                    hw.net_end(conn, false);
+                }
+            }
+        }
+    }
+
+    fn web_request(&mut self, hw: &mut Hw, request: &Request) -> Result<Vec<u8>, Stop> {
+        if request.path == "/" && request.method == "GET" {
+            return Ok(http::reply(200, "text/plain", "", b"TH-1 local interface\n"));
+        }
+        let (status, body) = self.route(hw, request)?;
+        Ok(http::reply(status, "application/json", "", body.to_string().as_bytes()))
+    }
+
+    fn route(&mut self, hw: &mut Hw, request: &Request) -> Result<Reply, Stop> {
+        let Some(body) = request.json() else { return Ok(error(400, "the body is no JSON object")) };
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/api/info") => return Ok((200, json!({ "model": "TH-1", "set-up": self.stores.is_set_up() }))),
+            ("POST", "/api/setup") => return self.set_up(hw, &body),
+            ("POST", "/api/login") => return self.web_login(hw, &body),
+            _ => {}
+        }
+        match self.session_of(hw, request) {
+            Some((token, role)) => self.api(hw, request, &body, &token, role),
+            None => Ok(error(401, "log in first")),
+        }
+    }
+
+    /// The live session that a request shows.
+    fn session_of(&mut self, hw: &Hw, request: &Request) -> Option<(String, Role)> {
+        let shown = request.field("authorization")?.strip_prefix("Bearer ")?;
+        let now = hw.now();
+        let session = self.net.web.sessions.iter_mut().find(|s| s.until > now && crate::app::seal::same(s.token.as_bytes(), shown.as_bytes()))?;
+        session.until = now + SESSION_NS;
+        Some((session.token.clone(), session.role))
+    }
+
+    fn new_session(&mut self, hw: &mut Hw, role: Role) -> String {
+        let token = crate::app::stores::hex(&hw.random::<16>());
+        if self.net.web.sessions.len() >= SESSIONS_MOST {
+            self.net.web.sessions.remove(0);
+        }
+        self.net.web.sessions.push(Session { token: token.clone(), role, until: hw.now() + SESSION_NS });
+        token
+    }
+
+    /// How long the logins are still locked, in seconds.
+    fn locked_for(&self, hw: &Hw) -> Option<u64> {
+        self.net.web.locked_until.and_then(|t| t.checked_sub(hw.now())).filter(|left| *left > 0).map(|left| left.div_ceil(S))
+    }
+
+    /// A wrong secret: counted for good before anybody is told.
+    fn web_failed(&mut self, hw: &mut Hw) -> Result<Reply, Stop> {
+        // A lock that has passed allows as many tries again.
+        let fails = self.stores.web_fails() % TRIES + 1;
+        self.stores.set_web_fails(hw, fails)?;
+        if fails >= TRIES {
+            self.net.web.locked_until = Some(hw.now() + LOCKED_NS);
+        }
+        Ok(error(401, "wrong name or secret"))
+    }
+
+    fn web_login(&mut self, hw: &mut Hw, body: &serde_json::Map<String, serde_json::Value>) -> Result<Reply, Stop> {
+        if !self.stores.is_set_up() {
+            return Ok(error(409, "set the device up first"));
+        }
+        if let Some(left) = self.locked_for(hw) {
+            return Ok((429, json!({ "error": "locked", "seconds": left })));
+        }
+        let text = |key: &str| body.get(key).and_then(|v| v.as_str()).unwrap_or_default();
+        let (user, secret) = (text("user"), text("secret"));
+        let role = match user {
+            "admin" if self.stores.password_is(hw, secret) => Some(Role::Owner),
+            "guest" if self.stores.guest_is(secret) => Some(Role::Guest),
+            _ => None,
+        };
+        let Some(role) = role else { return self.web_failed(hw) };
+        self.stores.set_web_fails(hw, 0)?;
+        self.net.web.locked_until = None;
+        Ok((200, json!({ "session": self.new_session(hw, role) })))
+    }
+
+    /// The first owner: proves that the label is at hand, chooses a secret, decides.
+    fn set_up(&mut self, hw: &mut Hw, body: &serde_json::Map<String, serde_json::Value>) -> Result<Reply, Stop> {
+        if self.stores.is_set_up() {
+            return Ok(error(403, "set up already"));
+        }
+        if let Some(left) = self.locked_for(hw) {
+            return Ok((429, json!({ "error": "locked", "seconds": left })));
+        }
+        let text = |key: &str| body.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+        let flag = |key: &str| body.get(key).and_then(serde_json::Value::as_bool);
+        let (label, secret) = (text("label"), text("secret"));
+        if !self.stores.password_is(hw, &label) {
+            return self.web_failed(hw);
+        }
+        if !good_secret(&secret) || secret == label {
+            return Ok(error(400, "choose a secret of 8 to 64 characters that is not the label's"));
+        }
+        let (Some(auto_update), Some(telemetry)) = (flag("auto-update"), flag("telemetry")) else {
+            return Ok(error(400, "decide on auto-update and telemetry"));
+        };
+        self.stores.set_password(hw, &secret)?;
+        self.stores.set_auto_update(hw, auto_update)?;
+        self.stores.set_consent(hw, telemetry, self.net.clock.now(hw).unwrap_or(0))?;
+        self.stores.set_web_fails(hw, 0)?;
+        self.stores.set_set_up(hw)?;
+        self.cloud_begin(hw);
+        self.fetch_begin(hw);
+        Ok((200, json!({ "set-up": true })))
+    }
+}
+
+/// What a secret must be.
+fn good_secret(secret: &str) -> bool {
+    (8..=64).contains(&secret.len()) && secret.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Plain HTTP answers nothing but where the interface is.
+fn elsewhere(request: &Request) -> Vec<u8> {
+    let host = request.field("host").and_then(|h| h.split(':').next()).filter(|h| h.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)));
+    let place = format!("Location: https://{}:{HTTPS}/\r\n", host.unwrap_or("th1.local"));
+    http::reply(301, "text/plain", &place, b"")
+}
