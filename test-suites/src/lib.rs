@@ -1,5 +1,6 @@
 //! The checks: one folder per suite, one file per family, one explicit ordered list.
 
+pub mod communication;
 pub mod debug_port;
 pub mod power_loss;
 mod report;
@@ -11,5 +12,5 @@ use proofbench_runner::Check;
 
 /// Every check of every suite, in the order in which a run carries them out: what only looks comes first, what endangers the device comes last.
 pub fn all() -> Vec<&'static Check> {
-    [debug_port::CHECKS, update::CHECKS, reset::CHECKS, power_loss::CHECKS].into_iter().flatten().collect()
+    [communication::CHECKS, debug_port::CHECKS, update::CHECKS, reset::CHECKS, power_loss::CHECKS].into_iter().flatten().collect()
 }

@@ -137,6 +137,14 @@ BootUnverified, Defect, "update", "boot-unverified", "the running slot is not ve
 BootVerifyFirstBlock, Defect, "update", "boot-verify-first-block", "only the first block of the running slot is verified at boot", "hil-map T-BOOT";
 BootOldSignedOk, Defect, "update", "boot-old-signed-ok", "an older signed image written to the running slot boots", "hil-map 4 [9]; T-BOOT";
 BootSilent, Defect, "update", "boot-silent", "a rejected image raises no alert", "hil-map T-BOOT";
+TlsUnverifiedCloud, Defect, "communication", "tls-unverified-cloud", "the connection to the cloud takes any certificate", "hil-map 4 [10]; checks.md row 41";
+TlsUnverifiedUpdates, Defect, "communication", "tls-unverified-updates", "the connection to the update server takes any certificate", "hil-map 4 [10]; checks.md row 23";
+TlsNameUnchecked, Defect, "communication", "tls-name-unchecked", "the name in a certificate is not compared with the host", "checks.md row 41";
+TlsTimeUnchecked, Defect, "communication", "tls-time-unchecked", "dates in certificates are not looked at", "checks.md row 41";
+TlsLeafAsCa, Defect, "communication", "tls-leaf-as-ca", "whether a certificate that signs is a CA is not looked at", "CVE-2002-0862; hil-map T-TLS";
+TlsUsageUnchecked, Defect, "communication", "tls-usage-unchecked", "a certificate that is not for servers is taken", "hil-map T-TLS";
+TlsWeakOk, Defect, "communication", "tls-weak-ok", "1024 bit keys and SHA-1 signatures are taken", "hil-map T-TLS";
+TlsCnOk, Defect, "communication", "tls-cn-ok", "a host name in the subject alone is enough", "hil-map T-TLS";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";

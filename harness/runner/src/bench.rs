@@ -121,6 +121,8 @@ pub struct Bench {
     session: Option<u64>,
     /// The owner's session on the device's own interface, and the boot count at which it began.
     web_session: Option<(String, u64)>,
+    /// Whether this check has set the device up.
+    owned: bool,
     /// What the lab saw of the device during the present check.
     sights: Vec<proofbench_channel::network::Seen>,
     last_boot: Option<Boot>,
@@ -168,6 +170,7 @@ impl Bench {
             credential,
             session: None,
             web_session: None,
+            owned: false,
             sights: Vec::new(),
             last_boot: None,
             off: None,

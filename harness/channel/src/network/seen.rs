@@ -1,5 +1,6 @@
 //! What the lab sees of a device on the network.
 
+use super::Certificate;
 use crate::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,8 @@ pub enum Sight {
     },
     /// A TLS handshake ended well: the device took the lab's certificate.
     Secured {
+        /// The certificate that the lab showed: a check compares it with the one it asked for.
+        shown: Certificate,
         /// The subject of the device's own certificate, if it showed one, and the SHA-256 of its key, hex.
         client: Option<(String, String)>,
         /// Version negotiated.
@@ -49,6 +52,8 @@ pub enum Sight {
     },
     /// The device ended a handshake: it did not take the lab's certificate, or nothing that the lab offered.
     Declined {
+        /// The certificate that the lab showed; none if it did not come to that.
+        shown: Option<Certificate>,
         /// The alert or whatever came, in words.
         why: String,
     },

@@ -174,7 +174,7 @@ impl Lab {
             (Front::Stall, None) => visit.mute = true,
             (Front::Plain, None) => {}
             (Front::Plain, Some(_)) => {
-                self.see(now, &visit.host.clone(), visit.port, conn, Sight::Declined { why: "no TLS came back".to_owned() });
+                self.see(now, &visit.host.clone(), visit.port, conn, Sight::Declined { shown: None, why: "no TLS came back".to_owned() });
                 return answers.push((0, NetIn::Failed(conn, OpenFailed::Untrusted)));
             }
             (Front::Tls(_), None) => visit.unsecured = true,
@@ -182,9 +182,10 @@ impl Lab {
                 let (host, port) = (visit.host.clone(), visit.port);
                 let met = tls.terms.iter().rev().find(|(v, s)| *v >= TlsVersion::Tls12 && !s.is_empty());
                 let sight = match (met, tls.trust.takes(shown)) {
-                    (None, _) => Sight::Declined { why: "no version in common".to_owned() },
-                    (_, Err(alert)) => Sight::Declined { why: format!("alert {alert}") },
+                    (None, _) => Sight::Declined { shown: None, why: "no version in common".to_owned() },
+                    (_, Err(alert)) => Sight::Declined { shown: Some(shown), why: format!("alert {alert}") },
                     (Some((version, suites)), Ok(())) => Sight::Secured {
+                        shown,
                         client: tls.identity.as_ref().map(|(subject, key)| (subject.clone(), digest(key))),
                         version: version.name().to_owned(),
                         suite: suites[0].to_owned(),

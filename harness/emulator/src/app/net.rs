@@ -12,6 +12,7 @@ mod time;
 mod web;
 
 use super::Thermostat;
+use crate::defects::Defect;
 use crate::firmware::BootInfo;
 use crate::hw::net::{ClientTls, NetIn, SMP_PORT, ServerTls, TlsTerms, TlsVersion, Trust};
 use crate::hw::{Hw, MS, Stop};
@@ -52,8 +53,19 @@ fn terms() -> TlsTerms {
 }
 
 /// How the product secures its own connections. Time is always looked at: without time nothing is opened.
-fn client_tls(_hw: &Hw) -> ClientTls {
-    ClientTls { terms: terms(), trust: Trust::FULL, identity: None }
+fn client_tls(hw: &Hw, lax: Defect) -> ClientTls {
+    let on = |defect: Defect| !hw.defect(defect);
+    let trust = Trust {
+        name: on(Defect::TlsNameUnchecked),
+        time: on(Defect::TlsTimeUnchecked),
+        authority: on(Defect::TlsLeafAsCa),
+        usage: on(Defect::TlsUsageUnchecked),
+        strength: on(Defect::TlsWeakOk),
+        alternative_name: on(Defect::TlsCnOk),
+        chain: true,
+    };
+    // defects tls-unverified-*: verification was off while the server was set up, and stayed off.
+    ClientTls { terms: terms(), trust: if hw.defect(lax) { Trust::NONE } else { trust }, identity: None }
 }
 
 /// Brings the network up.

@@ -95,6 +95,7 @@ impl Bench {
     pub(super) fn clear_network(&mut self) {
         self.sights.clear();
         self.web_session = None;
+        self.owned = false;
         let wait = Wait::until(self.now() + super::ADAPTER, &self.stop.hard);
         let cleared = self.tapped.network.as_mut().map(|n| n.clear(&wait));
         if let Some(Err(e)) = cleared {
@@ -417,14 +418,23 @@ impl Bench {
         }
         self.set_credential(Credential { user: web.user, secret });
         self.web_session = None;
+        self.owned = true;
         Ok(())
     }
 
-    /// The device on the network with an owner, and the lab as it is declared: what most checks of the network begin with.
+    /// The device on the network with an owner, and the lab as it is declared: what most checks of the network begin with. A device that this check has
+    /// set up already is not set up again.
     pub fn at_home(&mut self) -> Result<(), Trouble> {
         self.serve_declared()?;
         self.net_up()?;
-        self.set_up(&[])
+        if self.owned { Ok(()) } else { self.set_up(&[]) }
+    }
+
+    /// The device was reset to its factory state: it has no owner, and its credential is the label's.
+    pub fn disowned(&mut self) {
+        (self.owned, self.web_session) = (false, None);
+        self.credential = self.dossier.device.sample.label.clone();
+        self.session = None;
     }
 }
 

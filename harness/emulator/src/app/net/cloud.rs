@@ -6,6 +6,7 @@ use super::mqtt::{self, Packet, Read};
 use super::{CLOUD, OPEN_NS, S, client_tls, somewhere};
 use crate::app::Thermostat;
 use crate::app::stores::setting;
+use crate::defects::Defect;
 use crate::hw::net::{ClientTls, OpenFailed};
 use crate::hw::{Hw, Stop};
 use std::collections::VecDeque;
@@ -85,7 +86,7 @@ impl Cloud {
 /// How the cloud is spoken to: with the certificate of the unit.
 fn tls(hw: &Hw) -> ClientTls {
     let key = crate::app::seal::hmac(&hw.otp().root_key, &[b"cloud"]);
-    ClientTls { identity: Some((hw.otp().serial.clone(), key)), ..client_tls(hw) }
+    ClientTls { identity: Some((hw.otp().serial.clone(), key)), ..client_tls(hw, Defect::TlsUnverifiedCloud) }
 }
 
 impl Thermostat {
