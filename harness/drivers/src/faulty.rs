@@ -1,6 +1,7 @@
 //! Faults of the bench, as wrappers around any channel: what a broken or lying rig looks like. No fault may turn into PASS or FAIL.
 
 mod lines;
+mod net;
 mod parts;
 
 use crate::Channels;
@@ -9,6 +10,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 pub use lines::{DeadConsole, GarbledConsole};
+pub use net::FaultyNetwork;
 pub use parts::{BackFed, DeafUpdate, LyingStorage, SilentProbe, StaleStorage, StuckPower};
 
 /// A bench fault that can be asked for by name.
@@ -30,6 +32,9 @@ pub const ALL: &[BenchFault] = &[
     BenchFault { name: "lying-flash-reader", what: "the flash reader returns an empty medium" },
     BenchFault { name: "stale-flash-reader", what: "the flash reader returns what it read the first time" },
     BenchFault { name: "deaf-update", what: "the update path never answers" },
+    BenchFault { name: "dead-link", what: "the network cable is not in, and the switch says that it is" },
+    BenchFault { name: "stale-lab", what: "a service of the lab that is up is not changed any more, and the lab says that it was" },
+    BenchFault { name: "deaf-lab", what: "the lab's services work, and nothing of what the device does on them is reported" },
 ];
 
 /// Puts the named faults around the channels that they concern; a fault of a channel that the rig lacks changes nothing. A name that is
@@ -44,6 +49,15 @@ pub fn apply(mut channels: Channels, faults: &[String], seed: u64) -> Result<Cha
             "silent-probe" => channels.debug = channels.debug.map(|d| Box::new(SilentProbe::new(d)) as _),
             "lying-flash-reader" => channels.storage = channels.storage.map(|s| Box::new(LyingStorage::new(s)) as _),
             "stale-flash-reader" => channels.storage = channels.storage.map(|s| Box::new(StaleStorage::new(s)) as _),
+            "dead-link" => channels.network = channels.network.map(|n| Box::new(FaultyNetwork::dead_link(n)) as _),
+            "stale-lab" => channels.network = channels.network.map(|n| Box::new(FaultyNetwork::stale(n)) as _),
+            "deaf-lab" => {
+                if let Some(network) = channels.network.take() {
+                    let clock = SharedClock(Rc::new(RefCell::new(channels.clock)));
+                    channels.clock = Box::new(clock.clone());
+                    channels.network = Some(Box::new(FaultyNetwork::deaf(network, Box::new(clock))));
+                }
+            }
             "deaf-update" => {
                 if let Some(update) = channels.update.take() {
                     // A deaf path still takes its time, so it needs the clock as well.

@@ -261,7 +261,7 @@ pub struct Region {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AuthBind {
-    /// Where: `console`, `token`, `web`.
+    /// Where: `console`, `token`, `web`; `certificate` where the device proves itself and nobody logs in.
     pub over: String,
     /// Wrong tries that are declared to be answered before logins lock; the rig spends no more than these and one.
     #[serde(default)]

@@ -98,6 +98,9 @@ fn concerns(fault: &str, check: &Check) -> bool {
         "silent-probe" => Capability::DebugPort,
         "lying-flash-reader" | "stale-flash-reader" => Capability::Storage,
         "deaf-update" => Capability::UpdatePath,
+        "dead-link" => Capability::Network,
+        // A check that only calls the device does not use the lab: it may pass; that a defect never passes holds for it all the same.
+        "stale-lab" | "deaf-lab" => return false,
         _ => return true,
     };
     check.needs.contains(&channel)

@@ -230,7 +230,7 @@ fn empty(reader: &mut Reader<'_>, catalogue: &Catalogue, span: Range<usize>, ent
 
 /// The texts of bindings that are one of a list: table, path of keys, list.
 const CHOICES: &[(u8, &str, &[&str])] = &[
-    (1, "over", &["console", "token", "web"]),
+    (1, "over", &["console", "token", "web", "certificate"]),
     (7, "via", &["update-channel", "server", "command"]),
     (7, "format", &["mcuboot"]),
     (7, "downgrade", &["refused", "allowed"]),
