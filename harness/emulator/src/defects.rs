@@ -145,6 +145,19 @@ TlsLeafAsCa, Defect, "communication", "tls-leaf-as-ca", "whether a certificate t
 TlsUsageUnchecked, Defect, "communication", "tls-usage-unchecked", "a certificate that is not for servers is taken", "hil-map T-TLS";
 TlsWeakOk, Defect, "communication", "tls-weak-ok", "1024 bit keys and SHA-1 signatures are taken", "hil-map T-TLS";
 TlsCnOk, Defect, "communication", "tls-cn-ok", "a host name in the subject alone is enough", "hil-map T-TLS";
+TelnetOpen, Defect, "exposure", "telnet-open", "a telnet port is open and in no declaration", "hil-map 4 [25]; checks.md row 50";
+FtpOn40021, Defect, "exposure", "ftp-on-40021", "a file service on a high port comes up with the first owner", "checks.md row 1";
+Udp9999, Defect, "exposure", "udp-9999", "a UDP port answers the vendor's tool and everybody else", "checks.md row 50";
+SetupPortStays, Defect, "exposure", "setup-port-stays", "the port of the set-up assistant is never closed", "hil-map T-SCAN; checks.md row 58";
+RedirectGone, Defect, "exposure", "redirect-gone", "a service that is declared enabled is not there once there is an owner", "checks.md row 51";
+TelnetAtBoot, Defect, "exposure", "telnet-at-boot", "telnet is open for the first 30 s after each start", "checks.md row 50; hil-map T-SCAN";
+RecoveryPortOffline, Defect, "exposure", "recovery-port-offline", "a recovery port opens when the cloud cannot be reached", "hil-map T-SCAN, set-up AP reappears when the network is lost";
+TelnetAfterReset, Defect, "exposure", "telnet-after-reset", "factory reset switches telnet on", "checks.md row 52";
+VersionInHeader, Defect, "exposure", "version-in-header", "every answer of the local interface names the firmware version", "checks.md row 53";
+SerialInMdns, Defect, "exposure", "serial-in-mdns", "the announcement carries the serial number", "checks.md row 53";
+SsidInMdns, Defect, "exposure", "ssid-in-mdns", "the announcement carries the name of the owner's network", "checks.md row 53";
+NameOnErrorPage, Defect, "exposure", "name-on-error-page", "error pages greet with the name that the owner gave", "hil-map 5.6-2";
+BackupOpen, Defect, "exposure", "backup-open", "a backup of the settings can be had without a login", "hil-map 4 [26] CVE-2017-7921";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -159,7 +172,9 @@ NoisyLog, Twin, "debug-port", "noisy-log", "the boot log holds XML ends, escapes
 PasswordHashed, Twin, "reset", "password-hashed", "the password is stored as a salted hash, unsealed", "checks.md, traps";
 SlotFallback, Twin, "update", "slot-fallback", "an intact copy in the other slot is started when the running one is damaged, with an alert", "checks.md, traps";
 SilentBadCommand, Twin, "reset", "silent-bad-command", "the console ignores unknown input without an error", "checks.md, traps";
-SlowBoot, Twin, "power-loss", "slow-boot", "ready only after 700 ms; 3 s are declared", "checks.md, traps";}
+SlowBoot, Twin, "power-loss", "slow-boot", "ready only after 700 ms; 3 s are declared", "checks.md, traps";
+ClosesStrangers, Twin, "exposure", "closes-strangers", "a connection without a request is ended after a second", "hil-map T-SCAN";
+PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 
 impl Defect {
     /// Its entry in [`ALL`].

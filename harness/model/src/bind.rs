@@ -363,6 +363,9 @@ pub struct IntfBind {
     pub channel: String,
     /// For a debug port, declared: `disabled`, `identification-only`, `core-only`; for a console `login`, `log-only`.
     pub declared: String,
+    /// Facts that a network interface tells strangers, as declared: `version`, `serial`, `user data`.
+    #[serde(default)]
+    pub discloses: Vec<String>,
     /// What a debug probe may look at.
     #[serde(default)]
     pub debug: Option<DebugBind>,

@@ -4,6 +4,7 @@
 //! order. Nothing here waits: each part is a state that an event or a timer moves on.
 
 mod cloud;
+mod extra;
 mod fetch;
 pub(crate) mod http;
 mod mdns;
@@ -12,6 +13,7 @@ mod time;
 mod web;
 
 use super::Thermostat;
+use super::stores::setting;
 use crate::defects::Defect;
 use crate::firmware::BootInfo;
 use crate::hw::net::{ClientTls, NetIn, SMP_PORT, ServerTls, TlsTerms, TlsVersion, Trust};
@@ -42,6 +44,8 @@ pub(super) struct Net {
     pub(super) clock: time::Clock,
     /// When the present link came up; none while it is down.
     pub(super) up_since: Option<u64>,
+    /// Defect telnet-at-boot.
+    telnet_until: Option<u64>,
 }
 
 /// The suites of the product, both ways.
@@ -83,7 +87,7 @@ impl Thermostat {
         match what {
             NetIn::Link(up) => self.on_link(hw, up)?,
             NetIn::Accepted { conn, port, from } => self.web_accepted(hw, conn, port, from),
-            NetIn::Datagram { .. } => {}
+            NetIn::Datagram { port, peer, .. } => self.on_extra_datagram(hw, port, peer),
             NetIn::Opened(conn) => {
                 self.cloud_opened(hw, conn)?;
                 self.fetch_opened(hw, conn)?;
@@ -122,7 +126,8 @@ impl Thermostat {
     pub(super) fn on_link(&mut self, hw: &mut Hw, up: bool) -> Result<(), Stop> {
         self.net.up_since = up.then_some(hw.now());
         if up {
-            mdns::announce(hw);
+            let ssid = setting("wifi-ssid").map(|s| self.stores.get(hw, s)).unwrap_or_default();
+            mdns::announce(hw, &ssid);
             self.time_begin(hw);
             self.cloud_begin(hw);
             self.fetch_begin(hw);
@@ -135,11 +140,15 @@ impl Thermostat {
 
     pub(super) fn net_timer(&self) -> Option<u64> {
         self.net.up_since?;
-        [self.net.cloud.timer(), self.net.fetch.timer(), self.net.clock.timer(), self.net.web.timer()].into_iter().flatten().min()
+        [self.net.telnet_until, self.net.cloud.timer(), self.net.fetch.timer(), self.net.clock.timer(), self.net.web.timer()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn on_net_timer(&mut self, hw: &mut Hw) -> Result<(), Stop> {
         let due = |at: Option<u64>, hw: &Hw| at.is_some_and(|at| at <= hw.now());
+        self.close_extra(hw);
         if due(self.net.clock.timer(), hw) {
             self.time_due(hw)?;
         }

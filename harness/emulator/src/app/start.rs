@@ -66,6 +66,7 @@ pub(super) fn start(hw: &mut Hw, info: &BootInfo) -> Result<Thermostat, Stop> {
         app.lock_login(hw.now());
     }
     app.web_start(hw);
+    app.open_extra(hw);
     let link = hw.net_link();
     app.on_link(hw, link)?;
     if shell {

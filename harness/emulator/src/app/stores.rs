@@ -29,6 +29,7 @@ const AUTO_UPDATE: Key = 0x42;
 const CONSENT: Key = 0x43;
 const NET_UPDATE: Key = 0x44;
 const GUEST: Key = 0x45;
+const WAS_RESET: Key = 0x46;
 
 const COUNT: Key = 1;
 const INTENT: Key = 2;
@@ -251,6 +252,10 @@ impl Stores {
 
     // --- the network side -----------------------------------------------------------------------------------------------------------------
 
+    /// Defect telnet-after-reset: the flag that its reset script sets.
+    pub fn was_reset(&self) -> bool {
+        self.flag(WAS_RESET)
+    }
     /// Whether an owner has set the device up.
     pub fn is_set_up(&self) -> bool {
         self.flag(SET_UP)
@@ -481,6 +486,9 @@ fn wipe(hw: &mut Hw, counters: &mut Log, route: u8) -> Result<(), Stop> {
     if hw.defect(Defect::ResetUnlocksDebug) {
         // defect reset-unlocks-debug: the life-cycle word counts as a setting.
         hw.erase(LIFE_CYCLE.offset)?;
+    }
+    if hw.defect(Defect::TelnetAfterReset) {
+        settings.set(hw, WAS_RESET, &[1])?;
     }
     counters.set(hw, INTENT, &[0])?;
     Ok(())

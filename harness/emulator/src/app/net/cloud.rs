@@ -112,6 +112,8 @@ impl Thermostat {
         let cloud = &mut self.net.cloud;
         let pause = (FIRST_NS << cloud.failures.min(16)).min(MOST_NS);
         cloud.failures = cloud.failures.saturating_add(1);
+        let failures = cloud.failures;
+        self.open_for_recovery(hw, failures);
         self.net.cloud.stage = Stage::Pause(somewhere(hw, pause) + pause / 2);
     }
 

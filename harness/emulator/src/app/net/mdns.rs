@@ -1,15 +1,22 @@
 //! The announcement on the local network: a service name and the model, nothing else.
 
 use super::HTTPS;
+use crate::defects::Defect;
 use crate::hw::Hw;
 
 /// The multicast group of mDNS.
 pub const GROUP: (&str, u16) = ("224.0.0.251", 5353);
 
 /// Says that the device is there.
-pub(super) fn announce(hw: &mut Hw) {
-    let text = "model=TH-1";
-    let packet = packet(&["TH-1", "_https", "_tcp", "local"], HTTPS, text);
+pub(super) fn announce(hw: &mut Hw, ssid: &str) {
+    let text = match () {
+        // defect serial-in-mdns: the app finds its device faster.
+        () if hw.defect(Defect::SerialInMdns) => format!("model=TH-1 serial={}", hw.otp().serial),
+        // defect ssid-in-mdns: shown in the vendor's list of devices.
+        () if hw.defect(Defect::SsidInMdns) => format!("model=TH-1 net={ssid}"),
+        () => "model=TH-1".to_owned(),
+    };
+    let packet = packet(&["TH-1", "_https", "_tcp", "local"], HTTPS, &text);
     hw.net_ask(GROUP.0, GROUP.1, &packet);
 }
 

@@ -8,6 +8,8 @@ mod api;
 use super::http::{self, Parsed, Request};
 use super::{HTTP, HTTPS, S};
 use crate::app::Thermostat;
+use crate::app::stores::setting;
+use crate::defects::Defect;
 use crate::hw::{Hw, Stop};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -91,10 +93,12 @@ impl Thermostat {
     }
 
     pub(crate) fn web_accepted(&mut self, hw: &mut Hw, conn: u64, port: u16, _from: u8) {
+        // twin closes-strangers: whoever has nothing to say goes soon.
+        let patience = if hw.defect(Defect::ClosesStrangers) { S } else { IDLE_NS };
         if self.net.web.conns.len() >= CONNS_MOST {
             return hw.net_end(conn, true);
         }
-        self.net.web.conns.insert(conn, Conn { port, buffer: Vec::new(), until: hw.now() + IDLE_NS, requests: 0 });
+        self.net.web.conns.insert(conn, Conn { port, buffer: Vec::new(), until: hw.now() + patience, requests: 0 });
     }
 
     pub(crate) fn web_ended(&mut self, conn: u64) {
@@ -136,8 +140,26 @@ impl Thermostat {
         if request.path == "/" && request.method == "GET" {
             return Ok(http::reply(200, "text/plain", "", b"TH-1 local interface\n"));
         }
+        if request.path == "/backup" && hw.defect(Defect::BackupOpen) {
+            // defect backup-open: the app's restore function was finished before the login was.
+            let dump: Vec<String> = crate::app::stores::ALL.iter().map(|s| format!("{}={}", s.name, self.stores.get(hw, *s))).collect();
+            return Ok(http::reply(200, "text/plain", "", dump.join("\n").as_bytes()));
+        }
         let (status, body) = self.route(hw, request)?;
-        Ok(http::reply(status, "application/json", "", body.to_string().as_bytes()))
+        let name = setting("name").map(|s| self.stores.get(hw, s)).unwrap_or_default();
+        // defect version-in-header: the framework's default.
+        let server = if hw.defect(Defect::VersionInHeader) { format!("Server: th1/{}\r\n", self.info.version) } else { String::new() };
+        // defect name-on-error-page: a friendly error page.
+        let greets = status >= 400 && hw.defect(Defect::NameOnErrorPage);
+        // twin plain-error-page.
+        let plain = status >= 400 && hw.defect(Defect::PlainErrorPage);
+        let text = match () {
+            () if greets => format!("{name} does not know this page"),
+            () if plain => format!("{status} for {}", request.path.escape_default()),
+            () => body.to_string(),
+        };
+        let kind = if greets || plain { "text/plain" } else { "application/json" };
+        Ok(http::reply(status, kind, &server, text.as_bytes()))
     }
 
     fn route(&mut self, hw: &mut Hw, request: &Request) -> Result<Reply, Stop> {
@@ -233,6 +255,7 @@ impl Thermostat {
         self.stores.set_consent(hw, telemetry, self.net.clock.now(hw).unwrap_or(0))?;
         self.stores.set_web_fails(hw, 0)?;
         self.stores.set_set_up(hw)?;
+        self.open_for_owner(hw);
         self.cloud_begin(hw);
         self.fetch_begin(hw);
         Ok((200, json!({ "set-up": true })))
