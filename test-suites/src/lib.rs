@@ -3,6 +3,7 @@
 pub mod communication;
 pub mod debug_port;
 pub mod exposure;
+pub mod input;
 pub mod power_loss;
 mod report;
 pub mod reset;
@@ -13,5 +14,8 @@ use proofbench_runner::Check;
 
 /// Every check of every suite, in the order in which a run carries them out: what only looks comes first, what endangers the device comes last.
 pub fn all() -> Vec<&'static Check> {
-    [exposure::CHECKS, communication::CHECKS, debug_port::CHECKS, update::CHECKS, reset::CHECKS, power_loss::CHECKS].into_iter().flatten().collect()
+    [exposure::CHECKS, communication::CHECKS, debug_port::CHECKS, update::CHECKS, reset::CHECKS, input::CHECKS, power_loss::CHECKS]
+        .into_iter()
+        .flatten()
+        .collect()
 }

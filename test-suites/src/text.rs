@@ -6,3 +6,10 @@ use proofbench_model::bind::Pattern;
 pub fn matches(pattern: &Pattern, line: &str) -> bool {
     regex::Regex::new(&pattern.0).is_ok_and(|r| r.is_match(line))
 }
+
+/// Bytes as printable ASCII, at most so many of them.
+pub fn shown(bytes: &[u8], most: usize) -> String {
+    let cut = &bytes[..bytes.len().min(most)];
+    let more = if cut.len() < bytes.len() { " ..." } else { "" };
+    format!("{}{more}", cut.escape_ascii())
+}

@@ -158,6 +158,22 @@ SerialInMdns, Defect, "exposure", "serial-in-mdns", "the announcement carries th
 SsidInMdns, Defect, "exposure", "ssid-in-mdns", "the announcement carries the name of the owner's network", "checks.md row 53";
 NameOnErrorPage, Defect, "exposure", "name-on-error-page", "error pages greet with the name that the owner gave", "hil-map 5.6-2";
 BackupOpen, Defect, "exposure", "backup-open", "a backup of the settings can be had without a login", "hil-map 4 [26] CVE-2017-7921";
+HttpLengthOverflow, Defect, "input", "http-length-overflow", "a Content-Length of 2^31 or more wraps and overruns the buffer", "checks.md row 82";
+HttpHeaderOverflow, Defect, "input", "http-header-overflow", "more than 60 header fields overrun a table", "checks.md row 82";
+HttpTraversal, Defect, "input", "http-traversal", "a path with dots that are encoded leaves the tree and reads the unit's plate", "checks.md row 33; hil-map 4 [26]";
+JsonNesting, Defect, "input", "json-nesting", "deeply nested JSON overruns the stack", "checks.md row 82";
+JsonNull, Defect, "input", "json-null", "a null where text is expected is followed", "hil-map 4 [6]";
+NameReachesShell, Defect, "input", "name-reaches-shell", "the name of the device is handed to a shell", "hil-map 4 [26] CVE-2021-36260; checks.md row 86";
+NamePoisonsStart, Defect, "input", "name-poisons-start", "a name with a percent sign is stored, and every start from then on fails in formatting it", "hil-map 4 [6]";
+ConsoleLineOverflow, Defect, "input", "console-line-overflow", "a line that is too long smashes the stack", "checks.md row 89";
+ConsoleFormatString, Defect, "input", "console-format-string", "a line with %n is used as a format", "checks.md row 89";
+MqttLongLength, Defect, "input", "mqtt-long-length", "a remaining length of five bytes runs past its buffer", "checks.md row 83";
+MqttEmptyTopic, Defect, "input", "mqtt-empty-topic", "a PUBLISH without topic is followed to address 0", "checks.md row 83";
+CloudJsonList, Defect, "input", "cloud-json-list", "an empty list in a command restarts the device", "hil-map 4 [6]";
+SmpLengthTrusted, Defect, "input", "smp-length-trusted", "the length in the SMP header is trusted over the datagram's", "checks.md row 84";
+SmpCborDepth, Defect, "input", "smp-cbor-depth", "nested CBOR is read recursively without a bound", "checks.md row 84";
+HiddenUpgrade, Defect, "input", "hidden-upgrade", "POST /cgi-bin/upgrade takes an image and is in no declaration", "checks.md row 26";
+DebugConsole, Defect, "input", "debug-console", "GET /debug/console runs commands and is in no declaration", "checks.md row 88";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -174,6 +190,7 @@ SlotFallback, Twin, "update", "slot-fallback", "an intact copy in the other slot
 SilentBadCommand, Twin, "reset", "silent-bad-command", "the console ignores unknown input without an error", "checks.md, traps";
 SlowBoot, Twin, "power-loss", "slow-boot", "ready only after 700 ms; 3 s are declared", "checks.md, traps";
 ClosesStrangers, Twin, "exposure", "closes-strangers", "a connection without a request is ended after a second", "hil-map T-SCAN";
+FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 
 impl Defect {

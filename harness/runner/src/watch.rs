@@ -36,6 +36,13 @@ pub(crate) fn value_of(regex: &Regex, line: &[u8]) -> Option<String> {
     found.name("value").map(|m| value(m.as_bytes()))
 }
 
+/// The prompts of the dossier, to be found in what stands before a boot line: somebody may have typed behind them.
+fn prompts(bind: &DeviceBind) -> Result<Vec<Regex>, String> {
+    let Some(login) = &bind.login else { return Ok(Vec::new()) };
+    let open = |p: &Pattern| compile(p.0.strip_suffix('$').unwrap_or(&p.0));
+    [&login.user_prompt, &login.secret_prompt, &login.shell_prompt].into_iter().map(open).collect()
+}
+
 /// One boot as the console told it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BootSeen {
@@ -68,6 +75,10 @@ pub(crate) struct Watch {
     cause: Regex,
     ready: Regex,
     ram: Option<Regex>,
+    /// The boot line wherever it stands in a line, for boots that cut a prompt short.
+    boot_anywhere: Regex,
+    /// What a prompt looks like at the end of what stands before it.
+    prompts: Vec<Regex>,
     trips: usize,
     pub seen: BootSeen,
     /// A tripwire line that was thrown away before any wait saw it, escaped.
@@ -80,22 +91,27 @@ const BOOT: usize = 0;
 const CAUSE: usize = 1;
 const READY: usize = 2;
 const RAM: usize = 3;
+const BOOT_ANYWHERE: usize = 4;
 
 impl Watch {
     pub fn new(bind: &DeviceBind) -> Result<Self, String> {
         let mut all = vec![&bind.boot_id.0, &bind.reset_cause.0, &bind.ready.0];
         // Without a RAM line the boot pattern stands in its place, so that the indices of the set stay.
         all.push(bind.ram.as_ref().map_or(&bind.boot_id.0, |r| &r.pattern.0));
+        let anywhere = bind.boot_id.0.strip_prefix('^').unwrap_or(&bind.boot_id.0).to_owned();
+        all.push(&anywhere);
         all.extend(bind.tripwires.iter().map(|p| &p.0));
         for p in &all {
             compile(p)?;
         }
         Ok(Self {
-            trips: all.len() - (RAM + 1),
+            trips: all.len() - (BOOT_ANYWHERE + 1),
             set: RegexSet::new(&all).map_err(|e| e.to_string())?,
             boot_id: compile(&bind.boot_id.0)?,
             cause: compile(&bind.reset_cause.0)?,
             ready: compile(&bind.ready.0)?,
+            boot_anywhere: compile(&anywhere)?,
+            prompts: prompts(bind)?,
             ram: bind.ram.as_ref().map(|r| compile(&r.pattern.0)).transpose()?,
             seen: BootSeen::default(),
             missed_trip: None,
@@ -116,12 +132,24 @@ impl Watch {
 
     /// Whether a line, whole or not yet, is one of the device's tripwires.
     pub fn is_trip(&self, line: &[u8]) -> bool {
-        self.trips > 0 && self.set.matches(line).iter().any(|n| n > RAM)
+        self.trips > 0 && self.set.matches(line).iter().any(|n| n > BOOT_ANYWHERE)
+    }
+
+    /// Where a boot line begins that stands behind a prompt: a device that starts by itself while it waits for input ends no line first.
+    fn after_prompt(&self, line: &[u8]) -> Option<usize> {
+        let begin = self.boot_anywhere.find(line)?.start();
+        (begin > 0 && self.prompts.iter().any(|p| p.is_match(&line[..begin]))).then_some(begin)
     }
 
     /// Looks at one whole line; says whether it is a tripwire.
     pub fn look(&mut self, line: &[u8], at: Moment) -> bool {
         let hits = self.set.matches(line);
+        if hits.matched(BOOT_ANYWHERE)
+            && !hits.matched(BOOT)
+            && let Some(boot) = self.after_prompt(line)
+        {
+            return self.look(&line[boot..], at);
+        }
         if hits.matched(BOOT) {
             self.total_boots += 1;
             self.seen.boots += 1;
@@ -153,10 +181,42 @@ impl Watch {
         if hits.matched(READY) {
             self.seen.ready_at = Some(at);
         }
-        let trip = self.trips > 0 && hits.iter().any(|n| n > RAM);
+        let trip = self.trips > 0 && hits.iter().any(|n| n > BOOT_ANYWHERE);
         if trip {
             self.seen.tripwire.get_or_insert_with(|| escape(line));
         }
         trip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch() -> Watch {
+        let bind = toml::from_str(
+            r#"
+            ready = '^APP ready'
+            ready-within-ms = 1000
+            recovery-within-ms = 1000
+            boot-id = '^ROM id=(?P<value>[0-9a-f]+)'
+            reset-cause = '^ROM id=[0-9a-f]+ cause=(?P<value>[a-z-]+)'
+            causes = { power-on = "power-on" }
+            login = { user-prompt = 'login: $', secret-prompt = 'password: $', shell-prompt = 'dev> $', refused = '^no', logout = "exit", tries = 3, lockout-ms = 1 }
+            "#,
+        );
+        Watch::new(&bind.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_boot_behind_a_prompt_counts_and_one_that_is_quoted_does_not() {
+        let mut w = watch();
+        w.look(b"dev> ROM id=1a cause=watchdog", Moment(1));
+        assert_eq!((w.total_boots, w.seen.id.as_str(), w.seen.cause.as_str()), (1, "1a", "watchdog"));
+        w.look(b"dev> staROM id=1b cause=watchdog", Moment(2));
+        w.look(b"ROM id=1c cause=pin", Moment(3));
+        assert_eq!(w.total_boots, 3);
+        w.look(b"the log said: ROM id=1d cause=pin", Moment(4));
+        assert_eq!(w.total_boots, 3);
     }
 }

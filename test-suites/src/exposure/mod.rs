@@ -4,12 +4,19 @@ mod disclosure;
 mod ports;
 mod states;
 
+pub(crate) use disclosure::PATHS;
+
 use proofbench_model::dossier::Row;
 use proofbench_runner::Check;
 use std::time::Duration;
 
 /// Longest bench time of a check here: scans of all ports, again and again over a day.
 const BUDGET: Duration = Duration::from_secs(48 * 3600);
+
+/// TCP ports of the device that are open now.
+pub(crate) fn open_ports(bench: &mut proofbench_runner::Bench) -> Result<Vec<u16>, proofbench_runner::Trouble> {
+    Ok(ports::scan_tcp(bench)?.open)
+}
 
 /// Rows of 15-Intf that are networks.
 fn networks(row: &Row) -> bool {

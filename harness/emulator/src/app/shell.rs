@@ -78,6 +78,8 @@ impl Thermostat {
                 self.stage = Stage::Shell;
                 match line {
                     Some(line) => self.command(hw, line.trim()),
+                    // defect console-line-overflow: what does not fit is written all the same.
+                    None if hw.defect(Defect::ConsoleLineOverflow) => Err(Stop::Crash),
                     None => hw.println(Uart::Console, "ERR line too long or not text"),
                 }
             }
@@ -115,6 +117,10 @@ impl Thermostat {
     }
 
     fn command(&mut self, hw: &mut Hw, line: &str) -> Result<(), Stop> {
+        if line.contains("%n") && hw.defect(Defect::ConsoleFormatString) {
+            // defect console-format-string: the line goes to the log as it is.
+            return Err(Stop::Crash);
+        }
         let (word, rest) = line.split_once(' ').map_or((line, ""), |(w, r)| (w, r.trim()));
         let answer = match (word, rest) {
             ("", _) => return Ok(()),

@@ -23,6 +23,16 @@ const WRITE: u8 = 2;
 
 type Reply = Result<Vec<u8>, Refused>;
 
+/// What malformed datagrams do to units with defects.
+fn hazard(hw: &Hw, message: &[u8]) -> Result<(), Stop> {
+    let claimed = message.get(2..4).map_or(0, |b| usize::from(b[0]) << 8 | usize::from(b[1]));
+    // defect smp-length-trusted: as many bytes are read as the header says.
+    let beyond = claimed > 2 * message.len() + 64 && hw.defect(Defect::SmpLengthTrusted);
+    // defect smp-cbor-depth: one stack frame a level.
+    let deep = message.iter().skip(8).filter(|b| matches!(b, 0x9F | 0xA1 | 0xC6)).count() > 100 && hw.defect(Defect::SmpCborDepth);
+    if beyond || deep { Err(Stop::Crash) } else { Ok(()) }
+}
+
 impl Thermostat {
     /// Bytes from the update port.
     pub(super) fn on_update(&mut self, hw: &mut Hw, bytes: &[u8]) -> Result<(), Stop> {
@@ -44,6 +54,9 @@ impl Thermostat {
 
     /// Answers go where the message came from: to a peer on the network, or to the update port.
     fn on_message(&mut self, hw: &mut Hw, message: &[u8], peer: Option<u64>) -> Result<(), Stop> {
+        if peer.is_some() {
+            hazard(hw, message)?;
+        }
         let Some((header, body)) = Header::parse(message) else { return Ok(()) };
         let reply = match Body::parse(body) {
             Ok(body) => self.on_request(hw, header, &body)?,

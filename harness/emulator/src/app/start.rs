@@ -58,6 +58,11 @@ pub(super) fn start(hw: &mut Hw, info: &BootInfo) -> Result<Thermostat, Stop> {
     if wiped {
         hw.println(Uart::Console, "Factory reset: done")?;
     }
+    let name = setting("name").map(|s| stores.get(hw, s)).unwrap_or_default();
+    if name.contains('%') && hw.defect(Defect::NamePoisonsStart) {
+        // defect name-poisons-start: the greeting is made with the name as its format.
+        return Err(Stop::Crash);
+    }
     extra_log(hw, &stores)?;
     hw.feed();
     let mut app = Thermostat::new(info.clone(), stores, hw.now());

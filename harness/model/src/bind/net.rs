@@ -149,6 +149,9 @@ pub struct ServBind {
     /// Row of table 1 that guards it; absent means that anybody may use it.
     #[serde(default)]
     pub guard: Option<String>,
+    /// Paths of its API, as expressions over the whole path; what matches none of them does not exist.
+    #[serde(default)]
+    pub paths: Vec<Pattern>,
     /// Functions of the service, each with who may use it.
     #[serde(default)]
     pub functions: Vec<FunctionBind>,

@@ -229,6 +229,10 @@ impl Bench {
         }
     }
 
+    /// Boot lines seen since the bench was opened: a restart that nobody asked for shows as one more, once the console was read.
+    pub fn boots_seen(&self) -> u64 {
+        self.watch.total_boots
+    }
     /// What the last wait for a boot saw, whether or not it ended ready.
     pub fn boot_seen(&self) -> &BootSeen {
         &self.watch.seen

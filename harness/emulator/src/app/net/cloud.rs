@@ -185,6 +185,13 @@ impl Thermostat {
                 }
                 Read::Partial if self.net.cloud.buffer.len() <= BUFFER_MOST => return Ok(()),
                 Read::Partial | Read::Bad => {
+                    let b = &self.net.cloud.buffer;
+                    // defect mqtt-long-length: the length is read as long as it goes on. defect mqtt-empty-topic.
+                    if b.len() > 5 && b[1..5].iter().all(|b| b & 0x80 != 0) && hw.defect(Defect::MqttLongLength)
+                        || b.first() == Some(&0x30) && b.get(2..4) == Some(&[0, 0]) && hw.defect(Defect::MqttEmptyTopic)
+                    {
+                        return Err(Stop::Crash);
+                    }
                     self.cloud_again(hw);
                     return Ok(());
                 }
@@ -278,6 +285,10 @@ impl Thermostat {
             return Ok(());
         }
         let Ok(serde_json::Value::Object(command)) = serde_json::from_slice(payload) else { return Ok(()) };
+        if command.values().any(|v| v.as_array().is_some_and(Vec::is_empty)) && hw.defect(Defect::CloudJsonList) {
+            // defect cloud-json-list: the first entry is taken without looking whether there is one.
+            return Err(Stop::Crash);
+        }
         if let (Some("mode"), Some(value)) = (command.get("set").and_then(|v| v.as_str()), command.get("value").and_then(|v| v.as_str())) {
             self.set_mode(hw, value)?;
         }

@@ -4,6 +4,7 @@
 //! together, lock every login for five minutes; the count is in flash before the answer goes out.
 
 mod api;
+mod hazards;
 
 use super::http::{self, Parsed, Request};
 use super::{HTTP, HTTPS, S};
@@ -127,6 +128,7 @@ impl Thermostat {
                     }
                 }
                 bad => {
+                    hazards::malformed(hw, &state.buffer)?;
                     let status = if let Parsed::Bad(status) = bad { status } else { 431 };
                     hw.net_send(conn, &http::reply(status, "application/json", "Connection: close\r\n", b"{\"error\":\"malformed request\"}"));
                     self.net.web.conns.remove(&conn);
@@ -137,6 +139,10 @@ impl Thermostat {
     }
 
     fn web_request(&mut self, hw: &mut Hw, request: &Request) -> Result<Vec<u8>, Stop> {
+        hazards::look(hw, request)?;
+        if let Some(answer) = hazards::extra(hw, request) {
+            return Ok(answer);
+        }
         if request.path == "/" && request.method == "GET" {
             return Ok(http::reply(200, "text/plain", "", b"TH-1 local interface\n"));
         }
@@ -146,6 +152,10 @@ impl Thermostat {
             return Ok(http::reply(200, "text/plain", "", dump.join("\n").as_bytes()));
         }
         let (status, body) = self.route(hw, request)?;
+        if status == 404 && request.method == "GET" && hw.defect(Defect::FrontPageForAll) {
+            // twin front-page-for-all: the page's own script finds the way.
+            return Ok(http::reply(200, "text/plain", "", b"TH-1 local interface\n"));
+        }
         let name = setting("name").map(|s| self.stores.get(hw, s)).unwrap_or_default();
         // defect version-in-header: the framework's default.
         let server = if hw.defect(Defect::VersionInHeader) { format!("Server: th1/{}\r\n", self.info.version) } else { String::new() };

@@ -5,6 +5,7 @@ use crate::app::Thermostat;
 use crate::app::net::cloud::Deletion;
 use crate::app::net::http::Request;
 use crate::app::stores::{Route, Stored, TEXT_MAX, setting};
+use crate::defects::Defect;
 use crate::hw::{Cause, Hw, Stop};
 use serde_json::{Map, Value, json};
 
@@ -44,7 +45,13 @@ impl Thermostat {
                         true => (200, json!({ "ok": true })),
                         false => error(400, "auto, eco, heat or off"),
                     },
-                    (Some(s), Some(value)) => told(self.stores.set(hw, s, value)?),
+                    (Some(s), Some(value)) => {
+                        if s.name == "name" && hw.defect(Defect::NameReachesShell) && value.contains(['`', ';', '|', '$']) {
+                            // defect name-reaches-shell: `hostname NAME`, by a shell.
+                            self.restart = Some(Cause::Software);
+                        }
+                        told(self.stores.set(hw, s, value)?)
+                    }
                     (Some(_), None) => error(400, "value must be text of 1 to 64 bytes"),
                     (None, _) => error(404, "no such setting"),
                 }

@@ -1,0 +1,176 @@
+//! How an input reaches the device: by request, by line, by message, by datagram.
+
+use super::mutate::Case;
+use proofbench_channel::network::{BrokerConduct, Dial, Front, Sight, Trade};
+use proofbench_model::bind::{ComBind, InputBind};
+use proofbench_runner::bench::{HttpSeen, WebLogin};
+use proofbench_runner::{Bench, Trouble};
+use std::time::Duration;
+
+/// An answer that has not come by then does not come.
+const ANSWER: Duration = Duration::from_millis(250);
+/// A client that lost its broker comes back within this, whatever it declares.
+const BACK: Duration = Duration::from_secs(900);
+
+/// Where an input carries the session.
+pub const SESSION: &str = "{session}\r\n";
+
+/// What can be said at once of an answer.
+pub type Remark = Option<String>;
+
+/// One way in.
+pub enum Feed {
+    /// Requests to the device's own interface; with a session.
+    Http { dial: Dial, fields: String, front: Vec<u8> },
+    /// Lines on the console, logged in or not.
+    Console { login: bool },
+    /// Payloads on the topic that the device subscribes to.
+    Message { topic: String, com: ComBind },
+    /// Packets of the broker itself, right after its CONNACK.
+    Packet { com: ComBind },
+    /// Datagrams.
+    Datagram { port: u16 },
+}
+
+impl Feed {
+    /// The ways into the interface of a row.
+    pub fn of(bench: &mut Bench, bind: &InputBind) -> Result<Vec<Feed>, Trouble> {
+        let missing = |what: &str| Trouble::IxitMissing(format!("`{what}` of an interface that takes input"));
+        Ok(match bind.kind.as_str() {
+            "console" => vec![Feed::Console { login: bind.login }],
+            "http" => {
+                let port = bind.port.ok_or_else(|| missing("port"))?;
+                vec![Feed::Http { dial: Dial { port, tls: bind.tls, from: 0 }, fields: String::new(), front: Vec::new() }]
+            }
+            "mqtt" => {
+                let com = bench
+                    .clients()
+                    .into_iter()
+                    .map(|(_, c)| c)
+                    .find(|c| c.protocol == "mqtt")
+                    .ok_or_else(|| missing("an MQTT client in 11-ComMech"))?;
+                let serial = bench.dossier().device.sample.serial.clone();
+                let topic = bind.topic.as_ref().map(|t| t.replace("{serial}", &serial)).ok_or_else(|| missing("topic"))?;
+                vec![Feed::Message { topic, com: com.clone() }, Feed::Packet { com }]
+            }
+            "smp-udp" => vec![Feed::Datagram { port: bind.port.ok_or_else(|| missing("port"))? }],
+            other => return Err(Trouble::IxitAmbiguous(format!("no way is known into an interface of kind `{other}`"))),
+        })
+    }
+
+    /// What it is called in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Feed::Http { .. } => "HTTP",
+            Feed::Console { .. } => "console",
+            Feed::Message { .. } => "MQTT message",
+            Feed::Packet { .. } => "MQTT packet",
+            Feed::Datagram { .. } => "datagram",
+        }
+    }
+
+    /// Makes sure that an input can go deep: a session, a client that is connected.
+    pub fn arm(&mut self, bench: &mut Bench) -> Result<(), Trouble> {
+        match self {
+            Feed::Http { dial, fields, front } => {
+                let web = bench.web()?;
+                let session = session(bench)?;
+                *fields = format!("{}\r\n", web.session.replace("{session}", &session));
+                if let HttpSeen::Answer(a) = bench.http_bytes(dial, b"GET / HTTP/1.1\r\nHost: device\r\n\r\n", ANSWER)? {
+                    front.clone_from(&a.body);
+                }
+                Ok(())
+            }
+            Feed::Console { login: true } => bench.session(),
+            Feed::Console { login: false } => bench.drain().map(drop),
+            Feed::Message { com, .. } | Feed::Packet { com } => {
+                let com = com.clone();
+                reconnect(bench, &com, BrokerConduct::Proper)
+            }
+            Feed::Datagram { .. } => Ok(()),
+        }
+    }
+
+    /// Gives the device one input. [`Trouble::NoOpportunity`] if it surely did not arrive.
+    pub fn give(&mut self, bench: &mut Bench, case: &Case) -> Result<Remark, Trouble> {
+        match self {
+            Feed::Http { dial, front, fields } => {
+                let seen = bench.http_bytes(dial, &with_session(&case.bytes, fields), ANSWER)?;
+                Ok(outside(case, &seen, front))
+            }
+            Feed::Console { .. } => {
+                let mut line = case.bytes.clone();
+                line.push(b'\r');
+                bench.send(&line)?;
+                // At line speed, and then whatever the device makes of it: the next line must not stand in its queue.
+                bench.sleep(Duration::from_micros(100 * line.len() as u64 + 2_000))?;
+                bench.drain()?;
+                Ok(None)
+            }
+            Feed::Message { topic, com } => {
+                let (topic, com) = (topic.clone(), com.clone());
+                let wait = bench.wait(Duration::from_secs(5));
+                if bench.network()?.publish(&topic, &case.bytes, false, &wait)? == 0 {
+                    // The last one cost the connection: the client comes back by itself.
+                    reconnect(bench, &com, BrokerConduct::Proper)?;
+                    if bench.network()?.publish(&topic, &case.bytes, false, &wait)? == 0 {
+                        return Err(Trouble::NoOpportunity(format!("the device does not subscribe to {topic}")));
+                    }
+                }
+                Ok(None)
+            }
+            Feed::Packet { com } => {
+                let com = com.clone();
+                reconnect(bench, &com, BrokerConduct::Bytes(case.bytes.clone()))?;
+                Ok(None)
+            }
+            Feed::Datagram { port } => {
+                let wait = bench.wait(Duration::from_millis(5));
+                bench.network()?.datagram(*port, &case.bytes, &wait)?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The input with the session that is alive in the place of the mark: sessions end at a start, inputs are given again after it.
+fn with_session(bytes: &[u8], fields: &str) -> Vec<u8> {
+    match bytes.windows(SESSION.len()).position(|w| w == SESSION.as_bytes()) {
+        Some(at) => [&bytes[..at], fields.as_bytes(), &bytes[at + SESSION.len()..]].concat(),
+        None => bytes.to_vec(),
+    }
+}
+
+/// A path that leaves the tree must not be served: an answer with content that is not the front page's.
+fn outside(case: &Case, seen: &HttpSeen, front: &[u8]) -> Remark {
+    let HttpSeen::Answer(a) = seen else { return None };
+    let climbs = case.how.starts_with("path /") && case.how.contains("etc");
+    (climbs && a.status == 200 && a.body != front).then(|| format!("{} was served: {}", case.how, seen.words()))
+}
+
+/// A session of the owner; a lock that malformed logins brought about is waited for.
+fn session(bench: &mut Bench) -> Result<String, Trouble> {
+    bench.forget_web_session();
+    let lock = bench.dossier().ixit.rows(1).iter().filter_map(|r| r.auth()).find(|a| a.over == "web").and_then(|a| a.lockout_ms);
+    let (user, credential) = (bench.web()?.user, bench.credential().cloned());
+    let Some(mut credential) = credential else { return bench.web_session() };
+    credential.user = user;
+    if let (WebLogin::Locked(_), Some(lock)) = (bench.web_login(&credential)?, lock) {
+        bench.sleep(Duration::from_millis(lock + lock / 10))?;
+    }
+    bench.web_session()
+}
+
+/// Cuts the client off and waits until it is back with a broker of this conduct.
+fn reconnect(bench: &mut Bench, com: &ComBind, conduct: BrokerConduct) -> Result<(), Trouble> {
+    let front = bench.honest(com).map_or(Front::Plain, |s| s.front);
+    bench.serve_as(com, Front::HangUp, Trade::Broker(BrokerConduct::Proper))?;
+    bench.serve_as(com, front, Trade::Broker(conduct))?;
+    bench.forget_sights()?;
+    let port = com.port;
+    match bench.watch_for(BACK, |s| s.port == port && matches!(s.sight, Sight::Connect { .. }))? {
+        // What follows the CONNACK is on its way; a client that takes it subscribes.
+        Some(_) => bench.watch(Duration::from_millis(200)),
+        None => Err(Trouble::NoOpportunity("the device did not connect to its broker again".to_owned())),
+    }
+}
