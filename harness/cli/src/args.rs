@@ -325,6 +325,8 @@ pub enum Format {
     Text,
     /// The ICS with the findings of its check.
     Ics,
+    /// What became of each provision and unit: executed and by which check, human, not applicable, not covered and why.
+    Coverage,
     /// The whole assessment.
     Json,
 }

@@ -3,6 +3,7 @@
 //! Knows the model and the assessment, nothing that could touch a rig.
 
 pub mod chips;
+pub mod coverage;
 pub mod instances;
 pub mod junit;
 pub mod provisions;

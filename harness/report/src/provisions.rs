@@ -1,5 +1,6 @@
 //! `junit-provisions.xml`: always the same 68 test cases, so that a dropped test shows as a changed state and not as a missing row.
 
+use crate::coverage;
 use crate::junit::{Case, Shown, Suite};
 use crate::run::Run;
 use crate::units::plan_state;
@@ -15,7 +16,9 @@ pub fn suites(run: &Run<'_>) -> Vec<Suite> {
 
 fn provision_case(run: &Run<'_>, group: &GroupResult) -> Case {
     let units: Vec<&UnitResult> = run.assessment.units.iter().filter(|u| u.unit.provision() == group.provision).collect();
-    let lines: String = units.iter().map(|u| format!("{} {}\n", u.unit, state(u))).collect();
+    let covered = coverage::of(run);
+    let through = |u: &UnitResult| covered.get(&u.unit).map(|c| format!(" ({}: {})", c.word(), c.detail())).unwrap_or_default();
+    let lines: String = units.iter().map(|u| format!("{} {}{}\n", u.unit, state(u), through(u))).collect();
     let shown = match group.verdict {
         Some(Verdict::Pass) => Shown::Passed,
         Some(Verdict::Fail) => {

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use anyhow::Result;
 use proofbench_assess::Options;
 use proofbench_report::junit::{Dialect, render};
-use proofbench_report::{provisions, text, units};
+use proofbench_report::{coverage, provisions, text, units};
 use std::path::Path;
 
 /// Prints it.
@@ -23,6 +23,7 @@ pub fn report(dir: &Path, format: Format, dialect: DialectArg, per: Per) -> Resu
         (Format::Junit, Per::Provision) => render(&provisions::suites(&run), dialect)?,
         (Format::Text, _) => text::summary(&run),
         (Format::Ics, _) => text::ics(&run),
+        (Format::Coverage, _) => coverage::table(&run),
         (Format::Json, _) => text::json(&run),
     };
     print!("{out}");
