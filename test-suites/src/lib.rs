@@ -1,6 +1,7 @@
 //! The checks: one folder per suite, one file per family, one explicit ordered list.
 
 pub mod communication;
+pub mod credentials;
 pub mod debug_port;
 pub mod exposure;
 pub mod input;
@@ -14,8 +15,17 @@ use proofbench_runner::Check;
 
 /// Every check of every suite, in the order in which a run carries them out: what only looks comes first, what endangers the device comes last.
 pub fn all() -> Vec<&'static Check> {
-    [exposure::CHECKS, communication::CHECKS, debug_port::CHECKS, update::CHECKS, reset::CHECKS, input::CHECKS, power_loss::CHECKS]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        exposure::CHECKS,
+        communication::CHECKS,
+        credentials::CHECKS,
+        debug_port::CHECKS,
+        update::CHECKS,
+        reset::CHECKS,
+        input::CHECKS,
+        power_loss::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -174,6 +174,32 @@ SmpLengthTrusted, Defect, "input", "smp-length-trusted", "the length in the SMP 
 SmpCborDepth, Defect, "input", "smp-cbor-depth", "nested CBOR is read recursively without a bound", "checks.md row 84";
 HiddenUpgrade, Defect, "input", "hidden-upgrade", "POST /cgi-bin/upgrade takes an image and is in no declaration", "checks.md row 26";
 DebugConsole, Defect, "input", "debug-console", "GET /debug/console runs commands and is in no declaration", "checks.md row 88";
+WebNoLock, Defect, "credentials", "web-no-lock", "wrong secrets are counted by the page in the browser only", "checks.md row 7; hil-map T-BF";
+WebLockShort, Defect, "credentials", "web-lock-short", "logins lock for 50 s and not for the declared 300 s", "checks.md row 7";
+WebRightSecretWhileLocked, Defect, "credentials", "web-right-secret-while-locked", "the right secret is taken while logins are locked", "checks.md row 7";
+WebFiftyTries, Defect, "credentials", "web-fifty-tries", "logins lock after 50 wrong secrets and not after the declared 5", "checks.md row 7";
+WebCountInRam, Defect, "credentials", "web-count-in-ram", "the count of wrong secrets is lost with power", "checks.md row 8; hil-map T-BF";
+WebCountPerAddress, Defect, "credentials", "web-count-per-address", "wrong secrets are counted for each source address", "checks.md row 8; hil-map T-BF";
+WebCountPerHeader, Defect, "credentials", "web-count-per-header", "the address in X-Forwarded-For has a count of its own", "checks.md row 8";
+WebLockLostWithPower, Defect, "credentials", "web-lock-lost-with-power", "a power cut ends the lock", "checks.md row 8; hil-map T-BF";
+WebCountRaces, Defect, "credentials", "web-count-races", "guesses at the same time are counted once", "checks.md row 9";
+WebChangeInRam, Defect, "credentials", "web-change-in-ram", "a changed secret is acknowledged and not stored", "checks.md row 6";
+WebOldSecretStays, Defect, "credentials", "web-old-secret-stays", "the old secret is taken until the next start", "checks.md row 6";
+WebSessionsSurviveChange, Defect, "credentials", "web-sessions-survive-change", "sessions go on after the secret was changed", "hil-map 5.1-4";
+SetUpSkippable, Defect, "credentials", "set-up-skippable", "before set-up every function answers without a login", "checks.md row 2; hil-map 5.1-1";
+LabelLogsInBeforeSetUp, Defect, "credentials", "label-logs-in-before-set-up", "the label's secret logs in without a set-up", "checks.md row 2";
+SetUpTakesAnySecret, Defect, "credentials", "set-up-takes-any-secret", "set-up takes an empty secret and the label's", "checks.md row 2; hil-map 5.1-1";
+WebSupportAccount, Defect, "credentials", "web-support-account", "support/support logs in on the local interface", "hil-map 4 [25]; checks.md row 3";
+LabelSecretStays, Defect, "credentials", "label-secret-stays", "the label's secret goes on logging in after set-up", "checks.md row 3";
+LoginOverPlainHttp, Defect, "credentials", "login-over-plain-http", "the login is taken over plain HTTP too", "checks.md row 5";
+SessionIsCounter, Defect, "credentials", "session-is-counter", "sessions are numbered", "hil-map 5.1-3";
+NotesWithoutLogin, Defect, "credentials", "notes-without-login", "one page has no guard", "checks.md row 47; hil-map 4 [26]";
+OnlyGetGuarded, Defect, "credentials", "only-get-guarded", "only GET wants a session", "checks.md row 47";
+TrailingSlashOpen, Defect, "credentials", "trailing-slash-open", "a slash at the end of the path leads past the guard", "checks.md row 47";
+GuestMayChange, Defect, "credentials", "guest-may-change", "a guest's session may do what the owner's may", "checks.md rows 47, 77";
+SessionSurvivesLogout, Defect, "credentials", "session-survives-logout", "a session that was logged out goes on", "checks.md row 47";
+AnySession, Defect, "credentials", "any-session", "anything that looks like a session is one", "hil-map 4 [26] CVE-2017-7921";
+NetworkKeyOpenAtStart, Defect, "credentials", "network-key-open-at-start", "the network key can be set without a login for 60 s after each start", "checks.md row 48";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -190,6 +216,8 @@ SlotFallback, Twin, "update", "slot-fallback", "an intact copy in the other slot
 SilentBadCommand, Twin, "reset", "silent-bad-command", "the console ignores unknown input without an error", "checks.md, traps";
 SlowBoot, Twin, "power-loss", "slow-boot", "ready only after 700 ms; 3 s are declared", "checks.md, traps";
 ClosesStrangers, Twin, "exposure", "closes-strangers", "a connection without a request is ended after a second", "hil-map T-SCAN";
+WebLockLonger, Twin, "credentials", "web-lock-longer", "logins lock for half as long again as declared", "checks.md row 7, traps";
+WebChangeEndsAll, Twin, "credentials", "web-change-ends-all", "a change of the secret ends the session that asked for it, too", "checks.md row 6, traps";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 

@@ -5,7 +5,9 @@
 
 mod net;
 
-pub use net::{ComBind, ConsentBind, DecBind, FunctionBind, HttpAction, InputBind, RetryBind, ServBind, ServerBind, TelBind, TlsTerms, WebBind};
+pub use net::{
+    ComBind, ConsentBind, DecBind, FunctionBind, GuestBind, HttpAction, InputBind, RetryBind, ServBind, ServerBind, TelBind, TlsTerms, WebBind,
+};
 
 use crate::chip::FamilyId;
 use serde::{Deserialize, Serialize};
@@ -272,6 +274,9 @@ pub struct AuthBind {
     /// Gives a secret of the rig's choice (`{secret}`) to the account.
     #[serde(default)]
     pub change: Option<Action>,
+    /// Whether a change ends the sessions that others have.
+    #[serde(default)]
+    pub ends_sessions: bool,
     /// Makes a token or session; group `value` is the token.
     #[serde(default)]
     pub issue: Option<Action>,

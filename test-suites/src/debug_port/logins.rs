@@ -16,7 +16,7 @@ const DEFECTS: &[&str] = &["default-login", "support-account", "root-empty"];
 const CONTROL: &str = "a wrong secret is refused and the label's credential logs in, before and after, in the same run";
 
 /// User, secret. From lists of default credentials, the most common first; the last ones are service accounts of our own experience.
-const KNOWN: &[(&str, &str)] = &[
+pub(crate) const KNOWN: &[(&str, &str)] = &[
     ("admin", "admin"),
     ("root", ""),
     ("root", "root"),

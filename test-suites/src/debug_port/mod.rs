@@ -14,6 +14,8 @@ mod port;
 mod prompt;
 mod states;
 
+pub(crate) use logins::KNOWN;
+
 use proofbench_runner::Check;
 use std::time::Duration;
 

@@ -39,7 +39,7 @@ struct Visit {
 /// A connection that the bench opened to the device.
 #[derive(Default)]
 pub(super) struct Call {
-    pub(super) arrived: VecDeque<(u64, Vec<u8>)>,
+    arrived: VecDeque<(u64, Vec<u8>)>,
     pub(super) ended: Option<(u64, End)>,
     waiting: usize,
 }
@@ -204,11 +204,8 @@ impl Lab {
 
     fn data(&mut self, now: u64, conn: u64, bytes: Vec<u8>, answers: &mut Answers) {
         if conn & FROM_OUTSIDE != 0 {
-            if let Some(call) = self.calls.get_mut(&conn)
-                && call.waiting + bytes.len() <= UNREAD_MOST
-            {
-                call.waiting += bytes.len();
-                call.arrived.push_back((now, bytes));
+            if let Some(call) = self.calls.get_mut(&conn) {
+                call.arrive(now, bytes);
             }
             return;
         }
@@ -255,6 +252,13 @@ impl Lab {
 }
 
 impl Call {
+    /// Bytes of the device; what nobody reads for too long is lost.
+    pub(super) fn arrive(&mut self, now: u64, bytes: Vec<u8>) {
+        if self.waiting + bytes.len() <= UNREAD_MOST {
+            self.waiting += bytes.len();
+            self.arrived.push_back((now, bytes));
+        }
+    }
     /// Bytes that have come, at most so many.
     pub(super) fn take(&mut self, into: &mut Vec<u8>) -> Option<u64> {
         let mut last = None;

@@ -121,7 +121,7 @@ impl Network for EmulatedNetwork {
             let Some(call) = lab.calls.get_mut(&conn.0).filter(|c| c.ended.is_none()) else { return Ok(false) };
             if plain {
                 // A fatal alert, unexpected_message, and the end: this port speaks TLS only.
-                call.arrived.push_back((now, vec![0x15, 3, 1, 0, 2, 2, 10]));
+                call.arrive(now, vec![0x15, 3, 1, 0, 2, 2, 10]);
                 call.ended = Some((now, End::Fin));
             }
         }

@@ -73,6 +73,19 @@ pub struct WebBind {
     pub set_up: Option<HttpAction>,
     /// Name of the owner's account.
     pub user: String,
+    /// How the owner lets somebody in who may less.
+    #[serde(default)]
+    pub guest: Option<GuestBind>,
+}
+
+/// An account of lower privilege.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GuestBind {
+    /// Name of the account.
+    pub user: String,
+    /// Gives it `{secret}`; with the owner's session.
+    pub admit: HttpAction,
 }
 
 /// Versions with their suites by IANA name: `"TLS 1.3" = ["TLS_AES_128_GCM_SHA256"]`.

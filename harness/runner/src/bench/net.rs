@@ -255,6 +255,12 @@ impl Bench {
         self.http_answer(conn, bytes.starts_with(b"HEAD "), &wait)
     }
 
+    /// Reads one answer from an open connection on which a request is out already.
+    pub fn http_read(&mut self, conn: ConnId, within: Duration) -> Result<HttpSeen, Trouble> {
+        let wait = self.wait(within);
+        self.http_answer(conn, false, &wait)
+    }
+
     /// Reads one answer from an open connection.
     fn http_answer(&mut self, conn: ConnId, head_only: bool, wait: &Wait) -> Result<HttpSeen, Trouble> {
         let mut got = Vec::new();

@@ -28,6 +28,8 @@ const CONNS_MOST: usize = 16;
 /// Requests on one connection.
 const REQUESTS_MOST: u32 = 100;
 const BUFFER_MOST: usize = 8192;
+/// Defect web-count-races: who comes within so long of another reads the same count.
+const CROWD_NS: u64 = 50_000_000;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub(crate) enum Role {
 #[derive(Debug, Clone)]
 struct Conn {
     port: u16,
+    from: u8,
     buffer: Vec<u8>,
     until: u64,
     requests: u32,
@@ -56,7 +59,24 @@ struct Session {
 pub(crate) struct Web {
     conns: BTreeMap<u64, Conn>,
     sessions: Vec<Session>,
-    locked_until: Option<u64>,
+    /// Until when logins are locked, and for whom: everybody (0) on a conforming unit.
+    locked: BTreeMap<u32, u64>,
+    /// When the device started.
+    started: u64,
+    /// Whose request is looked at.
+    asker: u32,
+    /// What only units with defects keep in RAM.
+    slips: Slips,
+}
+
+/// What only units with defects keep in RAM.
+#[derive(Debug, Clone, Default)]
+struct Slips {
+    fails: BTreeMap<u32, u32>,
+    failed_at: u64,
+    secret: Option<String>,
+    old_secret: Option<String>,
+    counter: u32,
 }
 
 /// Status and body of an answer.
@@ -88,18 +108,20 @@ fn error(status: u16, why: &str) -> Reply {
 impl Thermostat {
     /// Locked when power went: locked again for the whole time.
     pub(crate) fn web_start(&mut self, hw: &Hw) {
-        if self.stores.web_fails() >= TRIES {
-            self.net.web.locked_until = Some(hw.now() + LOCKED_NS);
+        self.net.web.started = hw.now();
+        // defect web-lock-lost-with-power: the lock is in RAM, and a full count is taken for one that has been served.
+        if self.stores.web_fails() >= TRIES && !hw.defect(Defect::WebLockLostWithPower) {
+            self.lock(hw);
         }
     }
 
-    pub(crate) fn web_accepted(&mut self, hw: &mut Hw, conn: u64, port: u16, _from: u8) {
+    pub(crate) fn web_accepted(&mut self, hw: &mut Hw, conn: u64, port: u16, from: u8) {
         // twin closes-strangers: whoever has nothing to say goes soon.
         let patience = if hw.defect(Defect::ClosesStrangers) { S } else { IDLE_NS };
         if self.net.web.conns.len() >= CONNS_MOST {
             return hw.net_end(conn, true);
         }
-        self.net.web.conns.insert(conn, Conn { port, buffer: Vec::new(), until: hw.now() + patience, requests: 0 });
+        self.net.web.conns.insert(conn, Conn { port, from, buffer: Vec::new(), until: hw.now() + patience, requests: 0 });
     }
 
     pub(crate) fn web_ended(&mut self, conn: u64) {
@@ -120,7 +142,10 @@ impl Thermostat {
                     state.requests += 1;
                     let last = state.requests >= REQUESTS_MOST || request.field("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
                     let port = state.port;
-                    let reply = if port == HTTP { elsewhere(&request) } else { self.web_request(hw, &request)? };
+                    self.net.web.asker = asker(hw, state.from, &request);
+                    // defect login-over-plain-http: one handler for both ports.
+                    let plain = port == HTTP && !(request.path == "/api/login" && hw.defect(Defect::LoginOverPlainHttp));
+                    let reply = if plain { elsewhere(&request) } else { self.web_request(hw, &request)? };
                     hw.net_send(conn, &reply);
                     if last {
                         self.net.web.conns.remove(&conn);
@@ -180,6 +205,9 @@ impl Thermostat {
             ("POST", "/api/login") => return self.web_login(hw, &body),
             _ => {}
         }
+        if let Some(request) = self.lets_in(hw, request) {
+            return self.api(hw, &request, &body, "", Role::Owner);
+        }
         match self.session_of(hw, request) {
             Some((token, role)) => self.api(hw, request, &body, &token, role),
             None => Ok(error(401, "log in first")),
@@ -190,13 +218,22 @@ impl Thermostat {
     fn session_of(&mut self, hw: &Hw, request: &Request) -> Option<(String, Role)> {
         let shown = request.field("authorization")?.strip_prefix("Bearer ")?;
         let now = hw.now();
+        if shown.len() == 32 && hw.defect(Defect::AnySession) {
+            // defect any-session: looks like one, so it is one.
+            return Some((shown.to_owned(), Role::Owner));
+        }
         let session = self.net.web.sessions.iter_mut().find(|s| s.until > now && crate::app::seal::same(s.token.as_bytes(), shown.as_bytes()))?;
         session.until = now + SESSION_NS;
         Some((session.token.clone(), session.role))
     }
 
     fn new_session(&mut self, hw: &mut Hw, role: Role) -> String {
-        let token = crate::app::stores::hex(&hw.random::<16>());
+        let mut token = crate::app::stores::hex(&hw.random::<16>());
+        if hw.defect(Defect::SessionIsCounter) {
+            // defect session-is-counter: unique is taken for unguessable.
+            self.net.web.slips.counter += 1;
+            token = format!("{:032x}", 0x5e55_1000 + self.net.web.slips.counter);
+        }
         if self.net.web.sessions.len() >= SESSIONS_MOST {
             self.net.web.sessions.remove(0);
         }
@@ -206,37 +243,113 @@ impl Thermostat {
 
     /// How long the logins are still locked, in seconds.
     fn locked_for(&self, hw: &Hw) -> Option<u64> {
-        self.net.web.locked_until.and_then(|t| t.checked_sub(hw.now())).filter(|left| *left > 0).map(|left| left.div_ceil(S))
+        self.net.web.locked.get(&self.net.web.asker).and_then(|t| t.checked_sub(hw.now())).filter(|left| *left > 0).map(|left| left.div_ceil(S))
+    }
+
+    /// Locks the logins from now on.
+    fn lock(&mut self, hw: &Hw) {
+        let span = match () {
+            // defect web-lock-short: the constant was meant for a test.
+            () if hw.defect(Defect::WebLockShort) => LOCKED_NS / 6,
+            // twin web-lock-longer: half as long again as declared.
+            () if hw.defect(Defect::WebLockLonger) => LOCKED_NS * 3 / 2,
+            () => LOCKED_NS,
+        };
+        let asker = self.net.web.asker;
+        self.net.web.locked.insert(asker, hw.now() + span);
+    }
+
+    /// Wrong secrets in a row, as this unit counts them.
+    fn fails(&self, hw: &Hw) -> u32 {
+        if counts_in_ram(hw) { self.net.web.slips.fails.get(&self.net.web.asker).copied().unwrap_or(0) } else { self.stores.web_fails() }
+    }
+
+    fn set_fails(&mut self, hw: &mut Hw, fails: u32) -> Result<(), Stop> {
+        if counts_in_ram(hw) {
+            let asker = self.net.web.asker;
+            self.net.web.slips.fails.insert(asker, fails);
+            return Ok(());
+        }
+        self.stores.set_web_fails(hw, fails)
     }
 
     /// A wrong secret: counted for good before anybody is told.
     fn web_failed(&mut self, hw: &mut Hw) -> Result<Reply, Stop> {
+        let crowd = hw.now().saturating_sub(self.net.web.slips.failed_at) < CROWD_NS;
+        self.net.web.slips.failed_at = hw.now();
+        if hw.defect(Defect::WebNoLock) || crowd && hw.defect(Defect::WebCountRaces) {
+            // defect web-no-lock: the page itself counts. defect web-count-races: all who come at once read the same count.
+            return Ok(error(401, "wrong name or secret"));
+        }
+        // defect web-fifty-tries: a zero too many.
+        let tries = if hw.defect(Defect::WebFiftyTries) { 10 * TRIES } else { TRIES };
         // A lock that has passed allows as many tries again.
-        let fails = self.stores.web_fails() % TRIES + 1;
-        self.stores.set_web_fails(hw, fails)?;
-        if fails >= TRIES {
-            self.net.web.locked_until = Some(hw.now() + LOCKED_NS);
+        let fails = self.fails(hw) % tries + 1;
+        self.set_fails(hw, fails)?;
+        if fails >= tries {
+            self.lock(hw);
         }
         Ok(error(401, "wrong name or secret"))
     }
 
-    fn web_login(&mut self, hw: &mut Hw, body: &serde_json::Map<String, serde_json::Value>) -> Result<Reply, Stop> {
-        if !self.stores.is_set_up() {
-            return Ok(error(409, "set the device up first"));
+    /// Whether this is the owner's secret.
+    fn owner_is(&self, hw: &Hw, secret: &str) -> bool {
+        let slips = &self.net.web.slips;
+        // defect label-secret-stays: for the service technician. defect web-old-secret-stays: a cache of what was right once.
+        let also = hw.defect(Defect::LabelSecretStays) && secret == hw.otp().label_secret
+            || hw.defect(Defect::WebOldSecretStays) && slips.old_secret.as_deref() == Some(secret);
+        match &slips.secret {
+            // defect web-change-in-ram: flash is written "later".
+            Some(changed) if hw.defect(Defect::WebChangeInRam) => changed == secret || also,
+            _ => self.stores.password_is(hw, secret) || also,
         }
-        if let Some(left) = self.locked_for(hw) {
-            return Ok((429, json!({ "error": "locked", "seconds": left })));
+    }
+
+    /// A request that units with defects carry out for anybody, as they understand it.
+    fn lets_in(&self, hw: &Hw, request: &Request) -> Option<Request> {
+        let path = request.path.as_str();
+        let open = match () {
+            // defect set-up-skippable: without an owner there is nobody to ask.
+            () if hw.defect(Defect::SetUpSkippable) && !self.stores.is_set_up() => true,
+            // defect notes-without-login: the page was added after the guard.
+            () if hw.defect(Defect::NotesWithoutLogin) && path == "/api/notes" && request.method == "GET" => true,
+            // defect only-get-guarded: the guard hangs on the page, not on the act.
+            () if hw.defect(Defect::OnlyGetGuarded) && request.method != "GET" => true,
+            // defect trailing-slash-open: the guard compares the path as it came.
+            () if hw.defect(Defect::TrailingSlashOpen) && path.ends_with('/') => true,
+            // defect network-key-open-at-start: so that a device that lost its network can be helped.
+            () if hw.defect(Defect::NetworkKeyOpenAtStart) && path == "/api/settings/wifi-key" && hw.now() < self.net.web.started + 60 * S => true,
+            () => false,
+        };
+        open.then(|| Request { path: path.trim_end_matches('/').to_owned(), ..request.clone() })
+    }
+
+    fn web_login(&mut self, hw: &mut Hw, body: &serde_json::Map<String, serde_json::Value>) -> Result<Reply, Stop> {
+        // defect label-logs-in-before-set-up: the app needs it.
+        if !self.stores.is_set_up() && !hw.defect(Defect::LabelLogsInBeforeSetUp) {
+            return Ok(error(409, "set the device up first"));
         }
         let text = |key: &str| body.get(key).and_then(|v| v.as_str()).unwrap_or_default();
         let (user, secret) = (text("user"), text("secret"));
+        let ahead = hw.defect(Defect::WebRightSecretWhileLocked) && user == "admin" && self.owner_is(hw, secret);
+        // defect web-right-secret-while-locked: the secret is compared first.
+        if let Some(left) = self.locked_for(hw).filter(|_| !ahead) {
+            return Ok((429, json!({ "error": "locked", "seconds": left })));
+        }
         let role = match user {
-            "admin" if self.stores.password_is(hw, secret) => Some(Role::Owner),
+            "admin" if self.owner_is(hw, secret) => Some(Role::Owner),
+            // defect web-support-account.
+            "support" if secret == "support" && hw.defect(Defect::WebSupportAccount) => Some(Role::Owner),
             "guest" if self.stores.guest_is(secret) => Some(Role::Guest),
             _ => None,
         };
         let Some(role) = role else { return self.web_failed(hw) };
-        self.stores.set_web_fails(hw, 0)?;
-        self.net.web.locked_until = None;
+        // A guest's success says nothing about whoever guesses the owner's secret.
+        if role == Role::Owner {
+            self.set_fails(hw, 0)?;
+            let asker = self.net.web.asker;
+            self.net.web.locked.remove(&asker);
+        }
         Ok((200, json!({ "session": self.new_session(hw, role) })))
     }
 
@@ -254,7 +367,8 @@ impl Thermostat {
         if !self.stores.password_is(hw, &label) {
             return self.web_failed(hw);
         }
-        if !good_secret(&secret) || secret == label {
+        // defect set-up-takes-any-secret: the app checks it.
+        if (!good_secret(&secret) || secret == label) && !hw.defect(Defect::SetUpTakesAnySecret) {
             return Ok(error(400, "choose a secret of 8 to 64 characters that is not the label's"));
         }
         let (Some(auto_update), Some(telemetry)) = (flag("auto-update"), flag("telemetry")) else {
@@ -270,6 +384,22 @@ impl Thermostat {
         self.fetch_begin(hw);
         Ok((200, json!({ "set-up": true })))
     }
+}
+
+/// Whose count a request falls on: everybody's, but on units with defects.
+fn asker(hw: &Hw, from: u8, request: &Request) -> u32 {
+    let proxied = request.field("x-forwarded-for").is_some();
+    match () {
+        // defect web-count-per-address. defect web-count-per-header: what a proxy says of its client is believed of anybody.
+        () if hw.defect(Defect::WebCountPerAddress) => u32::from(from),
+        () if hw.defect(Defect::WebCountPerHeader) && proxied => 1000,
+        () => 0,
+    }
+}
+
+/// Defects by which the count is in RAM.
+fn counts_in_ram(hw: &Hw) -> bool {
+    [Defect::WebCountInRam, Defect::WebCountPerAddress, Defect::WebCountPerHeader].into_iter().any(|d| hw.defect(d))
 }
 
 /// What a secret must be.

@@ -21,14 +21,18 @@ impl Thermostat {
     pub(super) fn api(&mut self, hw: &mut Hw, request: &Request, body: &Map<String, Value>, token: &str, role: Role) -> Result<Reply, Stop> {
         let owner = role == Role::Owner;
         let method = request.method.as_str();
-        if method != "GET" && !owner && request.path != "/api/logout" {
+        // defect guest-may-change: the role is looked at by the page only.
+        if method != "GET" && !owner && request.path != "/api/logout" && !hw.defect(Defect::GuestMayChange) {
             return Ok(error(403, "for the owner only"));
         }
         let text = |key: &str| body.get(key).and_then(Value::as_str);
         let flag = |key: &str| body.get(key).and_then(Value::as_bool);
         Ok(match (method, request.path.as_str()) {
             ("POST", "/api/logout") => {
-                self.net.web.sessions.retain(|s| s.token != token);
+                // defect session-survives-logout: the browser forgets it.
+                if !hw.defect(Defect::SessionSurvivesLogout) {
+                    self.net.web.sessions.retain(|s| s.token != token);
+                }
                 (200, json!({ "ok": true }))
             }
             ("GET", "/api/state") => self.state(hw),
@@ -62,11 +66,14 @@ impl Thermostat {
                 None => error(400, "text of 1 to 64 bytes"),
             },
             ("POST", "/api/password") => match (text("old"), text("new")) {
-                (Some(old), Some(_)) if !self.stores.password_is(hw, old) => self.web_failed(hw)?,
+                (Some(old), Some(_)) if !self.owner_is(hw, old) => self.web_failed(hw)?,
                 (Some(_), Some(new)) if good_secret(new) => {
-                    let stored = self.stores.set_password(hw, new)?;
-                    if stored == Stored::Done {
-                        self.net.web.end_sessions(Some(token));
+                    let slips = &mut self.net.web.slips;
+                    (slips.old_secret, slips.secret) = (text("old").map(str::to_owned), Some(new.to_owned()));
+                    let stored = if hw.defect(Defect::WebChangeInRam) { Stored::Done } else { self.stores.set_password(hw, new)? };
+                    // defect web-sessions-survive-change. twin web-change-ends-all: the one that asked, too.
+                    if stored == Stored::Done && !hw.defect(Defect::WebSessionsSurviveChange) {
+                        self.net.web.end_sessions(Some(token).filter(|_| !hw.defect(Defect::WebChangeEndsAll)));
                     }
                     told(stored)
                 }
