@@ -200,6 +200,18 @@ GuestMayChange, Defect, "credentials", "guest-may-change", "a guest's session ma
 SessionSurvivesLogout, Defect, "credentials", "session-survives-logout", "a session that was logged out goes on", "checks.md row 47";
 AnySession, Defect, "credentials", "any-session", "anything that looks like a session is one", "hil-map 4 [26] CVE-2017-7921";
 NetworkKeyOpenAtStart, Defect, "credentials", "network-key-open-at-start", "the network key can be set without a login for 60 s after each start", "checks.md row 48";
+HelloOffersTls10, Defect, "communication", "hello-offers-tls10", "every hello offers TLS 1.0 too", "checks.md row 39";
+HelloUndeclaredSuite, Defect, "communication", "hello-undeclared-suite", "every hello offers a CBC suite that is not declared", "checks.md row 39";
+HelloWithoutName, Defect, "communication", "hello-without-name", "the hello does not name the server", "checks.md row 39";
+ServerTakesTls10, Defect, "communication", "server-takes-tls10", "the local interface takes TLS 1.0", "checks.md row 40";
+ServerUndeclaredSuite, Defect, "communication", "server-undeclared-suite", "the local interface takes a CBC suite that is not declared", "checks.md row 40";
+PlainMqttAfterFailures, Defect, "communication", "plain-mqtt-after-failures", "after three failures the cloud is tried on port 1883 without TLS", "checks.md row 42";
+PlainAfterFailures, Defect, "communication", "plain-after-failures", "after three failures the cloud is tried without TLS on the same port", "checks.md row 42";
+Tls10AfterFailures, Defect, "communication", "tls10-after-failures", "after three failures the hello offers TLS 1.0", "checks.md row 42";
+SsidInQuery, Defect, "communication", "ssid-in-query", "the name of the owner's network is part of a name query", "checks.md row 43";
+KeyInUrl, Defect, "communication", "key-in-url", "the network key stands in the URL of the update query", "checks.md row 43; hil-map 4 [11]";
+SecretAsMqttUser, Defect, "communication", "secret-as-mqtt-user", "the label's secret is the MQTT user name", "checks.md row 43; hil-map T-MQTT";
+UndeclaredHost, Defect, "communication", "undeclared-host", "a library reports to a host that nobody declared", "checks.md row 49";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -218,6 +230,7 @@ SlowBoot, Twin, "power-loss", "slow-boot", "ready only after 700 ms; 3 s are dec
 ClosesStrangers, Twin, "exposure", "closes-strangers", "a connection without a request is ended after a second", "hil-map T-SCAN";
 WebLockLonger, Twin, "credentials", "web-lock-longer", "logins lock for half as long again as declared", "checks.md row 7, traps";
 WebChangeEndsAll, Twin, "credentials", "web-change-ends-all", "a change of the secret ends the session that asked for it, too", "checks.md row 6, traps";
+HelloOtherOrder, Twin, "communication", "hello-other-order", "suites are offered in another order than they are declared", "checks.md row 39, traps";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 

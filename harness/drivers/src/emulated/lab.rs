@@ -157,7 +157,7 @@ impl Lab {
             answers.push((after, NetIn::Failed(conn, OpenFailed::NoName)));
             return;
         }
-        let hello = tls.as_ref().map(hello_of).map(|h| Hello { name: Some(host.clone()), ..h });
+        let hello = tls.as_ref().map(|t| Hello { name: t.named.then(|| host.clone()), ..hello_of(t) });
         let Some(service) = self.service(&host, port) else {
             self.see(now, &host, port, conn, Sight::Dialled { hello: None });
             answers.push((0, NetIn::Failed(conn, OpenFailed::Refused)));

@@ -69,7 +69,20 @@ fn client_tls(hw: &Hw, lax: Defect) -> ClientTls {
         chain: true,
     };
     // defects tls-unverified-*: verification was off while the server was set up, and stayed off.
-    ClientTls { terms: terms(), trust: if hw.defect(lax) { Trust::NONE } else { trust }, identity: None }
+    let mut terms = terms();
+    if hw.defect(Defect::HelloOffersTls10) {
+        // defect hello-offers-tls10: the library's default.
+        terms.insert(0, (TlsVersion::Tls10, vec!["TLS_RSA_WITH_AES_128_CBC_SHA"]));
+    }
+    if hw.defect(Defect::HelloUndeclaredSuite) {
+        // defect hello-undeclared-suite: the same library, the same default.
+        terms[0].1.push("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256");
+    }
+    if hw.defect(Defect::HelloOtherOrder) {
+        // twin hello-other-order: order is taste.
+        terms.iter_mut().for_each(|(_, suites)| suites.reverse());
+    }
+    ClientTls { terms, named: !hw.defect(Defect::HelloWithoutName), trust: if hw.defect(lax) { Trust::NONE } else { trust }, identity: None }
 }
 
 /// Brings the network up.
@@ -77,7 +90,16 @@ pub(super) fn start(hw: &mut Hw, _info: &BootInfo) {
     hw.open_net();
     let subject = hw.otp().serial.clone();
     let key = super::seal::hmac(&hw.otp().root_key, &[b"https"]);
-    hw.net_listen(HTTPS, Some(ServerTls { terms: terms(), subject, key }));
+    let mut taken = terms();
+    if hw.defect(Defect::ServerTakesTls10) {
+        // defect server-takes-tls10: for the old app.
+        taken.insert(0, (TlsVersion::Tls10, vec!["TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"]));
+    }
+    if hw.defect(Defect::ServerUndeclaredSuite) {
+        // defect server-undeclared-suite.
+        taken[0].1.push("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256");
+    }
+    hw.net_listen(HTTPS, Some(ServerTls { terms: taken, subject, key }));
     hw.net_listen(HTTP, None);
     hw.net_bind(SMP_PORT);
 }

@@ -87,6 +87,8 @@ impl Trust {
 pub struct ClientTls {
     /// What it offers.
     pub terms: TlsTerms,
+    /// Whether it names the server.
+    pub named: bool,
     /// What it looks at.
     pub trust: Trust,
     /// Its own certificate: subject, and what its key is made from.

@@ -2,6 +2,7 @@
 
 use super::http::{self, Parsed};
 use super::{OPEN_NS, S, UPDATES, client_tls};
+use crate::app::stores::setting;
 use crate::app::update;
 use crate::app::{Thermostat, smp};
 use crate::boot::{SlotState, Version};
@@ -159,7 +160,10 @@ impl Thermostat {
         let request = match &fetch.wanted {
             None => {
                 fetch.stage = Stage::Manifest(conn);
-                format!("GET {MANIFEST} HTTP/1.1\r\nHost: {}\r\n\r\n", UPDATES.0)
+                // defect key-in-url: "so that support can see which network it is in".
+                let key = setting("wifi-key").map(|s| self.stores.get(hw, s)).filter(|_| hw.defect(Defect::KeyInUrl));
+                let query = key.map(|k| format!("?net={k}")).unwrap_or_default();
+                format!("GET {MANIFEST}{query} HTTP/1.1\r\nHost: {}\r\n\r\n", UPDATES.0)
             }
             Some(offer) => {
                 fetch.stage = Stage::Image(conn);
