@@ -1,10 +1,12 @@
 //! The checks: one folder per suite, one file per family, one explicit ordered list.
 
 pub mod communication;
+pub mod consent;
 pub mod credentials;
 pub mod debug_port;
 pub mod exposure;
 pub mod input;
+pub mod outage;
 pub mod power_loss;
 mod report;
 pub mod reset;
@@ -19,6 +21,8 @@ pub fn all() -> Vec<&'static Check> {
         exposure::CHECKS,
         communication::CHECKS,
         credentials::CHECKS,
+        consent::CHECKS,
+        outage::CHECKS,
         debug_port::CHECKS,
         update::CHECKS,
         reset::CHECKS,

@@ -39,6 +39,8 @@ pub struct Thermostat {
     restart: Option<Cause>,
     held_until: Option<u64>,
     net: net::Net,
+    /// Defect hangs-without-names: nothing is answered any more.
+    stuck: bool,
     /// When this start no longer counts as a quick one (defect power-cycles-reset).
     settles_at: Option<u64>,
 }
@@ -58,12 +60,16 @@ impl Thermostat {
             restart: None,
             held_until: None,
             net: net::Net::default(),
+            stuck: false,
         }
     }
 }
 
 impl App for Thermostat {
     fn on_input(&mut self, hw: &mut Hw, uart: Uart, bytes: &[u8]) -> Result<(), Stop> {
+        if self.stuck {
+            return Ok(());
+        }
         match uart {
             Uart::Console => self.on_console(hw, bytes),
             Uart::Update => self.on_update(hw, bytes),

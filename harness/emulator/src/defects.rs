@@ -212,6 +212,19 @@ SsidInQuery, Defect, "communication", "ssid-in-query", "the name of the owner's 
 KeyInUrl, Defect, "communication", "key-in-url", "the network key stands in the URL of the update query", "checks.md row 43; hil-map 4 [11]";
 SecretAsMqttUser, Defect, "communication", "secret-as-mqtt-user", "the label's secret is the MQTT user name", "checks.md row 43; hil-map T-MQTT";
 UndeclaredHost, Defect, "communication", "undeclared-host", "a library reports to a host that nobody declared", "checks.md row 49";
+HangsWithoutNames, Defect, "outage", "hangs-without-names", "the main loop waits for the resolver", "checks.md row 64";
+RestartsWithoutCloud, Defect, "outage", "restarts-without-cloud", "the device restarts when its cloud cannot be reached", "hil-map 5.9-1, watchdog loop offline";
+EventLost, Defect, "outage", "event-lost", "what happened during an outage is forgotten at the next connection", "checks.md row 64";
+EventTwice, Defect, "outage", "event-twice", "what happened is told twice", "checks.md row 64";
+RetryEverySecond, Defect, "outage", "retry-every-second", "an unreachable cloud is tried every second", "checks.md row 66; hil-map T-NETLOSS";
+RetryWithoutChance, Defect, "outage", "retry-without-chance", "pauses double without chance, so that a fleet comes in step", "checks.md row 66";
+RetryStormOnRefusal, Defect, "outage", "retry-storm-on-refusal", "a CONNECT that is refused is repeated at once", "checks.md row 66";
+TelemetryWithoutConsent, Defect, "consent", "telemetry-without-consent", "telemetry is sent from the first connection on, before anybody owns the device", "checks.md row 69; hil-map 6.2";
+ConsentNoIgnored, Defect, "consent", "consent-no-ignored", "the answer no is not looked at", "checks.md row 69";
+WithdrawalInRam, Defect, "consent", "withdrawal-in-ram", "a withdrawal is lost with power", "checks.md row 70; hil-map 6.3";
+WithdrawalIgnored, Defect, "consent", "withdrawal-ignored", "a withdrawal takes effect at the next start only", "checks.md row 70";
+ConsentWithoutTime, Defect, "consent", "consent-without-time", "the record of the decision has no time", "checks.md row 71";
+TelemetryNeighbours, Defect, "consent", "telemetry-neighbours", "telemetry holds the names of neighbouring networks", "checks.md row 72; hil-map 6.4";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -231,6 +244,8 @@ ClosesStrangers, Twin, "exposure", "closes-strangers", "a connection without a r
 WebLockLonger, Twin, "credentials", "web-lock-longer", "logins lock for half as long again as declared", "checks.md row 7, traps";
 WebChangeEndsAll, Twin, "credentials", "web-change-ends-all", "a change of the secret ends the session that asked for it, too", "checks.md row 6, traps";
 HelloOtherOrder, Twin, "communication", "hello-other-order", "suites are offered in another order than they are declared", "checks.md row 39, traps";
+RetrySlower, Twin, "outage", "retry-slower", "pauses are half as long again as declared", "checks.md row 66, traps";
+EventRepeatedUntilAcknowledged, Twin, "outage", "event-repeated-until-acknowledged", "the state is told again with every connection, beside the news", "checks.md row 64, traps";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 

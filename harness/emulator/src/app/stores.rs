@@ -94,6 +94,8 @@ pub struct Stores {
     counters: Log,
     data: Option<Log>,
     sealer: Sealer,
+    /// Defect withdrawal-in-ram.
+    consent_in_ram: Option<bool>,
 }
 
 impl Stores {
@@ -111,7 +113,7 @@ impl Stores {
             settings.set(hw, FACTORY_FRESH, b"1")?;
         }
         let sealer = Self::keys(hw, &mut settings)?;
-        Ok((Self { settings, counters, data: None, sealer }, resumed))
+        Ok((Self { settings, counters, data: None, sealer, consent_in_ram: None }, resumed))
     }
 
     /// The sealing keys; a store without salt gets a new one.
@@ -285,7 +287,11 @@ impl Stores {
     }
     /// Whether telemetry may be sent.
     pub fn telemetry_allowed(&self) -> bool {
-        self.consent().0
+        self.consent_in_ram.unwrap_or_else(|| self.consent().0)
+    }
+    /// Defect withdrawal-in-ram.
+    pub fn set_consent_in_ram(&mut self, given: bool) {
+        self.consent_in_ram = Some(given);
     }
     /// The owner's word on telemetry, and when it was given, in seconds since 1970 (0: unknown).
     pub fn consent(&self) -> (bool, u64) {
@@ -298,6 +304,7 @@ impl Stores {
     pub fn set_consent(&mut self, hw: &mut Hw, given: bool, at: u64) -> Result<(), Stop> {
         let mut record = vec![u8::from(given)];
         record.extend(at.to_le_bytes());
+        self.consent_in_ram = None;
         self.put(hw, CONSENT, &record).map(drop)
     }
     /// Whether the image on trial came from the maker's server.

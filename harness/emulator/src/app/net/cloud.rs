@@ -50,6 +50,8 @@ pub(crate) struct Cloud {
     report_at: u64,
     /// A ping or an event waits for its answer until then.
     owed: Option<u64>,
+    /// Defect withdrawal-ignored.
+    pub(crate) withdrawn_late: bool,
     /// Deletion of the account's data was asked for.
     pub(crate) deletion: Deletion,
 }
@@ -109,7 +111,9 @@ fn way(hw: &Hw, failures: u32) -> (u16, Option<ClientTls>) {
 impl Thermostat {
     /// Begins to connect, if there is everything that it takes: an owner, a link, the time.
     pub(crate) fn cloud_begin(&mut self, hw: &mut Hw) {
-        let ready = self.stores.is_set_up() && hw.net_link() && self.net.clock.now(hw).is_some();
+        // defect telemetry-without-consent: the cloud is reached before anybody owns the device.
+        let owned = self.stores.is_set_up() || hw.defect(Defect::TelemetryWithoutConsent);
+        let ready = owned && hw.net_link() && self.net.clock.now(hw).is_some();
         if ready && self.net.cloud.stage == Stage::Idle {
             self.net.cloud.stage = Stage::Pause(somewhere(hw, STAGE_NS));
         }
@@ -125,13 +129,29 @@ impl Thermostat {
     }
 
     fn cloud_again(&mut self, hw: &mut Hw) {
+        let refused = matches!(self.net.cloud.stage, Stage::Greeting(..));
         self.cloud_lost(hw);
+        let mut pause = (FIRST_NS << self.net.cloud.failures.min(16)).min(MOST_NS);
+        // twin retry-slower: half as long again.
+        pause += if hw.defect(Defect::RetrySlower) { pause / 2 } else { 0 };
         let cloud = &mut self.net.cloud;
-        let pause = (FIRST_NS << cloud.failures.min(16)).min(MOST_NS);
         cloud.failures = cloud.failures.saturating_add(1);
         let failures = cloud.failures;
+        if failures >= 5 && hw.defect(Defect::RestartsWithoutCloud) {
+            // defect restarts-without-cloud: "have you tried turning it off and on again".
+            self.restart = Some(crate::hw::Cause::Software);
+        }
         self.open_for_recovery(hw, failures);
-        self.net.cloud.stage = Stage::Pause(somewhere(hw, pause) + pause / 2);
+        let at = match () {
+            // defect retry-every-second.
+            () if hw.defect(Defect::RetryEverySecond) => hw.now() + S,
+            // defect retry-storm-on-refusal: the network is there, so why wait?
+            () if refused && hw.defect(Defect::RetryStormOnRefusal) => hw.now() + S / 10,
+            // defect retry-without-chance: every unit doubles in step with every other.
+            () if hw.defect(Defect::RetryWithoutChance) => hw.now() + pause,
+            () => somewhere(hw, pause) + pause / 2,
+        };
+        self.net.cloud.stage = Stage::Pause(at);
     }
 
     pub(crate) fn cloud_opened(&mut self, hw: &mut Hw, conn: u64) -> Result<(), Stop> {
@@ -146,7 +166,11 @@ impl Thermostat {
         Ok(())
     }
 
-    pub(crate) fn cloud_failed(&mut self, hw: &mut Hw, conn: u64, _why: OpenFailed) -> Result<(), Stop> {
+    pub(crate) fn cloud_failed(&mut self, hw: &mut Hw, conn: u64, why: OpenFailed) -> Result<(), Stop> {
+        if why == OpenFailed::NoName && hw.defect(Defect::HangsWithoutNames) {
+            // defect hangs-without-names: the main loop waits for the resolver, and feeds the watchdog while it does.
+            self.stuck = true;
+        }
         if self.net.cloud.conn() == Some(conn) {
             self.cloud_again(hw);
         }
@@ -229,7 +253,15 @@ impl Thermostat {
                 (cloud.stage, cloud.failures, cloud.owed) = (Stage::Online(conn), 0, None);
                 (cloud.ping_at, cloud.report_at) = (hw.now() + PING_NS, hw.now());
                 hw.net_send(conn, &mqtt::subscribe(&format!("th1/{serial}/cmd")));
+                if hw.defect(Defect::EventLost) {
+                    // defect event-lost: a new connection begins with an empty queue.
+                    self.drop_events();
+                }
                 self.send_event(hw, conn, true);
+                if hw.defect(Defect::EventRepeatedUntilAcknowledged) {
+                    // twin event-repeated-until-acknowledged: a state is no news.
+                    self.report(hw, conn);
+                }
             }
             (Stage::Online(_), Packet::Publish { topic, payload, id }) => {
                 if let Some(id) = id {
@@ -241,10 +273,13 @@ impl Thermostat {
                 self.net.cloud.owed = None;
                 if self.net.cloud.sent == Some(id) {
                     self.net.cloud.sent = None;
-                    if let Some((_, text)) = self.net.cloud.events.pop_front()
-                        && text.starts_with("delete ")
-                    {
+                    let done = self.net.cloud.events.pop_front();
+                    if done.as_ref().is_some_and(|(_, text)| text.starts_with("delete ")) {
                         self.net.cloud.deletion = Deletion::Done;
+                    }
+                    if let Some((id, text)) = done.filter(|(id, _)| *id < 0x8000 && hw.defect(Defect::EventTwice)) {
+                        // defect event-twice: the acknowledgement goes to one queue, the event stands in two.
+                        self.net.cloud.events.push_back((id | 0x8000, text));
                     }
                     self.send_event(hw, conn, false);
                 }
@@ -294,8 +329,14 @@ impl Thermostat {
         let mode = setting("mode").map(|s| self.stores.get(hw, s)).unwrap_or_default();
         let state = serde_json::json!({ "temperature": 21.5, "mode": mode, "version": self.info.version.to_string() });
         hw.net_send(conn, &mqtt::publish_packet(&format!("th1/{serial}/state"), state.to_string().as_bytes(), None, false));
-        if self.stores.telemetry_allowed() {
-            let telemetry = serde_json::json!({ "uptime": hw.now() / S, "restarts": hw.boot_id() % 97, "valve-cycles": self.stores.count() });
+        // defect consent-no-ignored: asked for and not looked at. defect telemetry-without-consent: sent from the first connection on.
+        let anyway = hw.defect(Defect::ConsentNoIgnored) || hw.defect(Defect::TelemetryWithoutConsent) || self.net.cloud.withdrawn_late;
+        if self.stores.telemetry_allowed() || anyway {
+            let mut telemetry = serde_json::json!({ "uptime": hw.now() / S, "restarts": hw.boot_id() % 97, "valve-cycles": self.stores.count() });
+            if hw.defect(Defect::TelemetryNeighbours) {
+                // defect telemetry-neighbours: useful to find out why the radio is slow.
+                telemetry["neighbours"] = serde_json::json!(["Cafe Central", "FamilyNet"]);
+            }
             hw.net_send(conn, &mqtt::publish_packet(&format!("th1/{serial}/telemetry"), telemetry.to_string().as_bytes(), None, false));
         }
     }

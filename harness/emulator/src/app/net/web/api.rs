@@ -107,7 +107,16 @@ impl Thermostat {
             }
             ("PUT", "/api/consent") => match flag("telemetry") {
                 Some(given) => {
-                    self.stores.set_consent(hw, given, self.net.clock.now(hw).unwrap_or(0))?;
+                    // defect consent-without-time: a flag is no record.
+                    let at = self.net.clock.now(hw).filter(|_| !hw.defect(Defect::ConsentWithoutTime)).unwrap_or(0);
+                    // defect withdrawal-ignored: the running task keeps what it was started with.
+                    self.net.cloud.withdrawn_late = !given && hw.defect(Defect::WithdrawalIgnored);
+                    // defect withdrawal-in-ram: the switch is written when the page is left.
+                    if given || !hw.defect(Defect::WithdrawalInRam) {
+                        self.stores.set_consent(hw, given, at)?;
+                    } else {
+                        self.stores.set_consent_in_ram(given);
+                    }
                     (200, json!({ "ok": true }))
                 }
                 None => error(400, "telemetry: true or false"),

@@ -1,0 +1,14 @@
+//! Suite `outage`: the network is gone, or its services are (5.9).
+
+mod local;
+mod retry;
+
+use proofbench_runner::{Capability, Check};
+use std::time::Duration;
+
+/// Longest bench time of a check here: outages of hours.
+const BUDGET: Duration = Duration::from_secs(200 * 3600);
+const NEEDS: &[Capability] = &[Capability::Console, Capability::Power, Capability::Network];
+
+/// The checks, in the order in which they run.
+pub const CHECKS: &[Check] = &[local::LOCAL, retry::PATTERN];
