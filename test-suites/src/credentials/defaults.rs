@@ -131,7 +131,7 @@ fn known_pairs(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
     let mut taken = Vec::new();
     for (n, (user, secret)) in pairs.iter().enumerate() {
         // The owner logs in before the tries are used up.
-        if n as u32 % (declared.tries - 1).max(1) == 0 {
+        if (n as u32).is_multiple_of((declared.tries - 1).max(1)) {
             clear(bench, &declared)?;
         }
         match bench.web_login(&Credential { user: user.clone(), secret: secret.clone() })? {

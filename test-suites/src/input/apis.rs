@@ -87,7 +87,7 @@ pub fn datagrams(genuine: &[u8]) -> Vec<Case> {
 /// Bytes of a text in hex.
 pub fn hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks(2).map(|pair| std::str::from_utf8(pair).ok().and_then(|p| u8::from_str_radix(p, 16).ok())).collect()

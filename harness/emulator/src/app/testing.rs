@@ -29,6 +29,7 @@ pub fn hw(image: &FlashImage, medium: Medium, defects: Defects) -> Hw {
         breaks: [0; 2],
         net_up: 0,
         net_taken: 0,
+        module: crate::hw::net::Module::default(),
         button_polled: 0,
         button_taken: 0,
         secured: true,

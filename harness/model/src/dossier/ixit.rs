@@ -15,9 +15,9 @@ use toml::de::{DeTable, DeValue};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bind {
     /// Table 1.
-    Auth(AuthBind),
+    Auth(Box<AuthBind>),
     /// Table 7.
-    Upd(UpdBind),
+    Upd(Box<UpdBind>),
     /// Tables 10 and 21.
     Store(StoreBind),
     /// Table 11.
@@ -31,7 +31,7 @@ pub enum Bind {
     /// Table 23.
     Res(ResBind),
     /// Table 24.
-    Tel(TelBind),
+    Tel(Box<TelBind>),
     /// Table 25.
     Del(DelBind),
     /// Table 26.
@@ -279,15 +279,15 @@ fn bind(reader: &mut Reader<'_>, table: u8, value: &Spanned<DeValue<'_>>) -> Opt
         }
     }
     match table {
-        1 => reader.typed(value).map(Bind::Auth),
-        7 => reader.typed(value).map(Bind::Upd),
+        1 => reader.typed(value).map(|bind| Bind::Auth(Box::new(bind))),
+        7 => reader.typed(value).map(|bind| Bind::Upd(Box::new(bind))),
         10 | 21 => reader.typed(value).map(Bind::Store),
         11 => reader.typed(value).map(Bind::Com),
         13 => reader.typed(value).map(Bind::Serv),
         15 => reader.typed(value).map(Bind::Intf),
         20 => reader.typed(value).map(Bind::SecBoot),
         23 => reader.typed(value).map(Bind::Res),
-        24 => reader.typed(value).map(Bind::Tel),
+        24 => reader.typed(value).map(|bind| Bind::Tel(Box::new(bind))),
         25 => reader.typed(value).map(Bind::Del),
         26 => reader.typed(value).map(Bind::Dec),
         27 | 28 => reader.typed(value).map(Bind::Input),

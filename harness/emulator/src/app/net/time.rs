@@ -43,7 +43,7 @@ impl Thermostat {
         if let Some((conn, _)) = clock.asked.take() {
             hw.net_forget(conn);
             clock.failures = (clock.failures + 1).min(8);
-            let pause = 2 * S << clock.failures;
+            let pause = (2 * S) << clock.failures;
             clock.next = Some(hw.now() + pause / 2 + hw.rng() % pause);
             return Ok(());
         }
