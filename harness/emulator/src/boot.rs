@@ -185,3 +185,10 @@ pub fn force_exchange(hw: &mut Hw) -> Result<(), Stop> {
     (status.counter, status.floor) = (0, Version::default());
     found.write(hw)
 }
+
+/// Has the next boot install what stands in slot 1, unverified. Only defects do this, and a loader that trusts the mark.
+pub fn force_mark(hw: &mut Hw) -> Result<(), Stop> {
+    let mut found = Status::find(hw);
+    found.status.pending = Some(Mark::Test);
+    found.write(hw)
+}

@@ -225,6 +225,20 @@ WithdrawalInRam, Defect, "consent", "withdrawal-in-ram", "a withdrawal is lost w
 WithdrawalIgnored, Defect, "consent", "withdrawal-ignored", "a withdrawal takes effect at the next start only", "checks.md row 70";
 ConsentWithoutTime, Defect, "consent", "consent-without-time", "the record of the decision has no time", "checks.md row 71";
 TelemetryNeighbours, Defect, "consent", "telemetry-neighbours", "telemetry holds the names of neighbouring networks", "checks.md row 72; hil-map 6.4";
+NetSumOnly, Defect, "update", "net-sum-only", "an image from the server is taken on the word of the manifest's sum, and the loader trusts what was marked", "hil-map T-UPD U02; checks.md row 15";
+NetVersionWord, Defect, "update", "net-version-word", "the version of the manifest, not of the image, decides whether an image from the server is newer", "checks.md row 19";
+NetFetchesTwice, Defect, "update", "net-fetches-twice", "the image is verified, then fetched again for the installation", "hil-map T-UPD U12; checks.md row 22";
+NetStallHangs, Defect, "update", "net-stall-hangs", "a server that stops in the middle of an image is waited for until somebody cuts the supply", "checks.md row 25";
+NetStopsAfterError, Defect, "update", "net-stops-after-error", "after an error of the server no update is looked for any more", "hil-map 5.3-4, 5.3-5";
+NetPlainRedirect, Defect, "update", "net-plain-redirect", "a redirect from the update server to plain HTTP is followed", "checks.md row 23";
+NetUntrustedLater, Defect, "update", "net-untrusted-later", "when the update server's certificate was refused three times it is taken all the same", "checks.md row 23; hil-map T-TLS";
+AutoOffIgnored, Defect, "update", "auto-off-ignored", "the switch for automatic updates changes what is shown and nothing else", "checks.md row 27";
+AutoOffInRam, Defect, "update", "auto-off-in-ram", "automatic updates are on again after a power cut", "checks.md row 27";
+AutoOnAfterUpdate, Defect, "update", "auto-on-after-update", "an update switches automatic updates on again", "hil-map 5.3-6";
+AutoNever, Defect, "update", "auto-never", "with automatic updates on, what was found waits for somebody to install it", "hil-map 5.3-4";
+LooksOnce, Defect, "update", "looks-once", "updates are looked for once after each start and never again", "hil-map 5.3-5";
+NoticeOffIgnored, Defect, "update", "notice-off-ignored", "the switch for notices of updates has no effect", "checks.md row 30";
+NoticeForgotten, Defect, "update", "notice-forgotten", "notices of updates are off after set-up", "checks.md row 30; hil-map 5.3-6";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -246,6 +260,8 @@ WebChangeEndsAll, Twin, "credentials", "web-change-ends-all", "a change of the s
 HelloOtherOrder, Twin, "communication", "hello-other-order", "suites are offered in another order than they are declared", "checks.md row 39, traps";
 RetrySlower, Twin, "outage", "retry-slower", "pauses are half as long again as declared", "checks.md row 66, traps";
 EventRepeatedUntilAcknowledged, Twin, "outage", "event-repeated-until-acknowledged", "the state is told again with every connection, beside the news", "checks.md row 64, traps";
+NetRetryNextDay, Twin, "update", "net-retry-next-day", "a fetch that was cut off is given up and tried again the next day", "checks.md row 25";
+NetSmallPieces, Twin, "update", "net-small-pieces", "images are fetched in pieces of 512 bytes, each on a connection of its own", "checks.md row 25";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 

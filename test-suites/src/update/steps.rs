@@ -105,7 +105,7 @@ fn tell(bench: &mut Bench, report: &mut Report, lab: &Lab, about: &str, base: &G
 }
 
 /// An image that nobody signed and that shows itself by its version when it runs: content and hash are consistent, the signature is by another key.
-fn forged(base: &Genuine) -> Result<Variant, Trouble> {
+pub(super) fn forged(base: &Genuine) -> Result<Variant, Trouble> {
     let parse = |bytes| proofbench_image::Image::parse(bytes).map_err(|e| Trouble::IxitAmbiguous(format!("image {}: {e}", base.version)));
     let mut hashed = parse(&base.bytes)?.hashed().to_vec();
     let version = Version { build: base.version.build.wrapping_add(0x0bad), ..base.version };

@@ -30,6 +30,7 @@ const CONSENT: Key = 0x43;
 const NET_UPDATE: Key = 0x44;
 const GUEST: Key = 0x45;
 const WAS_RESET: Key = 0x46;
+const NOTICES_OFF: Key = 0x47;
 
 const COUNT: Key = 1;
 const INTENT: Key = 2;
@@ -284,6 +285,14 @@ impl Stores {
     /// The owner decided.
     pub fn set_auto_update(&mut self, hw: &mut Hw, on: bool) -> Result<(), Stop> {
         self.set_flag(hw, AUTO_UPDATE, on)
+    }
+    /// Whether the owner is told of updates.
+    pub fn notices(&self) -> bool {
+        !self.flag(NOTICES_OFF)
+    }
+    /// The owner decided.
+    pub fn set_notices(&mut self, hw: &mut Hw, on: bool) -> Result<(), Stop> {
+        self.set_flag(hw, NOTICES_OFF, !on)
     }
     /// Whether telemetry may be sent.
     pub fn telemetry_allowed(&self) -> bool {

@@ -69,7 +69,8 @@ fn update(hw: &mut Hw, found: &mut Found) -> Result<(), Stop> {
 }
 
 fn install(hw: &mut Hw, found: &mut Found, mark: Mark) -> Result<(), Stop> {
-    let trusting = hw.defect(Defect::VerifyAtMarkOnly) || hw.defect(Defect::MarkAfterFailedVerify);
+    let trusting = [Defect::VerifyAtMarkOnly, Defect::MarkAfterFailedVerify, Defect::NetSumOnly, Defect::NetFetchesTwice];
+    let trusting = trusting.into_iter().any(|d| hw.defect(d));
     let verified = if trusting { image::inspect(hw, Slot::Secondary).ok_or(Reject::Empty) } else { image::verify(hw, Slot::Secondary) };
     let allowed = verified.and_then(|new| if trusting { Ok(()) } else { policy::may_replace(hw, &found.status, &new, mark) });
     if let Err(why) = allowed {
@@ -135,7 +136,14 @@ fn choose(hw: &mut Hw, found: &mut Found) -> Result<ImageInfo, Stop> {
 }
 
 fn startable(hw: &Hw, found: &Found, slot: Slot) -> Result<ImageInfo, Reject> {
-    let trusting = [Defect::BootUnverified, Defect::VerifyAtMarkOnly, Defect::MarkAfterFailedVerify, Defect::PartialUploadBoots];
+    let trusting = [
+        Defect::BootUnverified,
+        Defect::VerifyAtMarkOnly,
+        Defect::MarkAfterFailedVerify,
+        Defect::PartialUploadBoots,
+        Defect::NetSumOnly,
+        Defect::NetFetchesTwice,
+    ];
     if trusting.into_iter().any(|d| hw.defect(d)) {
         return image::inspect(hw, slot).ok_or(Reject::Header);
     }

@@ -46,7 +46,7 @@ pub(super) fn may_replace(hw: &Hw, status: &Status, new: &ImageInfo, mark: Mark)
 /// Whether the verified image in the running slot may start.
 pub(super) fn may_start(hw: &Hw, status: &Status, image: &ImageInfo) -> Result<(), Reject> {
     // A device that installs old images also starts them.
-    if [Defect::BootOldSignedOk, Defect::DowngradeOk, Defect::SmpDowngrade].into_iter().any(|d| hw.defect(d)) {
+    if [Defect::BootOldSignedOk, Defect::DowngradeOk, Defect::SmpDowngrade, Defect::NetVersionWord].into_iter().any(|d| hw.defect(d)) {
         return Ok(());
     }
     if below_counter(hw, status, image) {

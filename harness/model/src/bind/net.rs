@@ -292,12 +292,15 @@ pub struct ServerBind {
     /// Reads what became of the last look; group `value`.
     #[serde(default)]
     pub outcome: Option<Action>,
-    /// Reads the version that the user is told of; group `value`.
+    /// Reads the notice that the user is shown of an update that waits; a group `value` of `null` or nothing is no notice.
     #[serde(default)]
     pub notice: Option<Action>,
     /// Row of table 26 that switches automatic updates.
     #[serde(default)]
     pub automatic: Option<String>,
+    /// Row of table 26 that switches notices of updates.
+    #[serde(default)]
+    pub notices: Option<String>,
     /// Declared time from network and set-up to the first look: least and most.
     pub first_look_ms: (u64, u64),
     /// Declared time between looks: least and most.

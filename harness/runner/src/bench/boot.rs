@@ -229,6 +229,14 @@ impl Bench {
         }
     }
 
+    /// From here on a restart is expected: the next wait for readiness counts what comes after this, not what was there before.
+    pub fn restart_may_come(&mut self) -> Result<(), Trouble> {
+        self.drain_now()?;
+        self.core.stimulus.set(Some(self.now()));
+        self.watch.mark();
+        Ok(())
+    }
+
     /// Boot lines seen since the bench was opened: a restart that nobody asked for shows as one more, once the console was read.
     pub fn boots_seen(&self) -> u64 {
         self.watch.total_boots

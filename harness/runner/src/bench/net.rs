@@ -313,7 +313,10 @@ impl Bench {
     }
 
     pub(super) fn perform_http(&mut self, h: &HttpAction, params: &[(&str, &str)]) -> Result<Did, Trouble> {
+        let kept = self.web_session.clone();
         let session = if h.login { Some(self.web_session()?) } else { None };
+        let reused = session.is_some() && kept == self.web_session;
+        let given = params;
         let mut params = params.to_vec();
         if let Some(session) = &session {
             params.push(("session", session));
@@ -333,6 +336,10 @@ impl Bench {
         };
         if refused {
             Ok(Did::Refused { text })
+        } else if reused {
+            // Sessions end by themselves, and nothing says when: a new one is tried once.
+            self.forget_web_session();
+            self.perform_http(h, given)
         } else {
             Err(Trouble::IxitAmbiguous(format!("the answer to {} {} is neither the declared one nor the declared refusal: {text}", h.method, h.path)))
         }

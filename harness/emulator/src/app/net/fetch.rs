@@ -5,9 +5,9 @@ use super::{OPEN_NS, S, UPDATES, client_tls};
 use crate::app::stores::setting;
 use crate::app::update;
 use crate::app::{Thermostat, smp};
-use crate::boot::{SlotState, Version};
+use crate::boot::{self, SlotState, Version};
 use crate::defects::Defect;
-use crate::hw::net::OpenFailed;
+use crate::hw::net::{OpenFailed, Trust};
 use crate::hw::{Cause, Hw, Stop, Uart};
 use sha2::{Digest, Sha256};
 
@@ -59,6 +59,22 @@ pub(crate) struct Fetch {
     /// What became of the last look or fetch.
     pub(crate) last: &'static str,
     install: bool,
+    slips: Slips,
+}
+
+/// What only units with defects keep.
+#[derive(Debug, Clone, Default)]
+struct Slips {
+    /// net-fetches-twice: the first copy was verified.
+    second: bool,
+    /// net-untrusted-later: refusals of the server's certificate.
+    refusals: u32,
+    /// net-plain-redirect: where the server sent it.
+    elsewhere: Option<(String, u16, String)>,
+    /// net-stops-after-error.
+    stopped: bool,
+    /// auto-off-in-ram.
+    auto: Option<bool>,
 }
 
 impl Fetch {
@@ -91,6 +107,22 @@ impl Thermostat {
         self.net.fetch.at = None;
     }
 
+    /// Whether updates are installed without asking.
+    pub(crate) fn auto_update(&self) -> bool {
+        self.net.fetch.slips.auto.unwrap_or_else(|| self.stores.auto_update())
+    }
+
+    /// The owner decided whether they are.
+    pub(crate) fn set_auto_update(&mut self, hw: &mut Hw, on: bool) -> Result<(), Stop> {
+        // defect auto-off-in-ram: the switch is written when the page is left.
+        if !on && hw.defect(Defect::AutoOffInRam) {
+            self.net.fetch.slips.auto = Some(on);
+            return Ok(());
+        }
+        self.net.fetch.slips.auto = None;
+        self.stores.set_auto_update(hw, on)
+    }
+
     fn fetch_stop(&mut self, hw: &mut Hw) {
         if let Some(conn) = self.net.fetch.conn() {
             hw.net_end(conn, false);
@@ -101,7 +133,7 @@ impl Thermostat {
 
     /// The owner wants to know now.
     pub(crate) fn fetch_now(&mut self, hw: &mut Hw, install: bool) -> bool {
-        if !matches!(self.net.fetch.stage, Stage::Idle) || self.net.clock.now(hw).is_none() {
+        if !matches!(self.net.fetch.stage, Stage::Idle) || self.net.clock.now(hw).is_none() || self.net.fetch.slips.stopped {
             return false;
         }
         self.net.fetch.install = install;
@@ -110,7 +142,15 @@ impl Thermostat {
     }
 
     fn fetch_open(&mut self, hw: &mut Hw) {
-        let conn = hw.net_open(UPDATES.0, UPDATES.1, Some(client_tls(hw, Defect::TlsUnverifiedUpdates)));
+        let mut tls = client_tls(hw, Defect::TlsUnverifiedUpdates);
+        if hw.defect(Defect::NetUntrustedLater) && self.net.fetch.slips.refusals >= TRIES {
+            // defect net-untrusted-later: "so that a unit whose clock is wrong can be saved".
+            tls.trust = Trust::NONE;
+        }
+        let conn = match self.net.fetch.slips.elsewhere.clone() {
+            Some((host, port, _)) => hw.net_open(&host, port, None),
+            None => hw.net_open(UPDATES.0, UPDATES.1, Some(tls)),
+        };
         self.net.fetch.buffer.clear();
         self.net.fetch.stage = Stage::Opening(conn);
         self.net.fetch.at = Some(hw.now() + OPEN_NS);
@@ -119,7 +159,11 @@ impl Thermostat {
     /// This attempt is over. With `again`, what was begun is tried a few times before the next day.
     fn fetch_over(&mut self, hw: &mut Hw, last: &'static str, again: bool) {
         self.fetch_stop(hw);
+        // twin net-retry-next-day.
+        let again = again && !hw.defect(Defect::NetRetryNextDay);
         let fetch = &mut self.net.fetch;
+        (fetch.slips.elsewhere, fetch.slips.second) = (None, false);
+        fetch.slips.refusals += u32::from(last == "untrusted");
         fetch.last = last;
         fetch.tries += 1;
         if again && fetch.tries < TRIES {
@@ -128,12 +172,21 @@ impl Thermostat {
             (fetch.tries, fetch.wanted, fetch.install) = (0, None, false);
             fetch.at = Some(hw.now() + DAILY_NS / 2 + hw.rng() % DAILY_NS);
         }
+        // defect looks-once: the task ends. defect net-stops-after-error: so does it here, by an error that nobody catches.
+        fetch.slips.stopped |= last == "refused" && hw.defect(Defect::NetStopsAfterError);
+        if hw.defect(Defect::LooksOnce) || fetch.slips.stopped {
+            fetch.at = None;
+        }
     }
 
     pub(crate) fn fetch_due(&mut self, hw: &mut Hw) -> Result<(), Stop> {
         if self.info.slot == SlotState::Trial {
             if self.stores.net_update() {
                 self.stores.set_net_update(hw, false)?;
+                if hw.defect(Defect::AutoOnAfterUpdate) {
+                    // defect auto-on-after-update: new firmware brings its defaults.
+                    self.stores.set_auto_update(hw, true)?;
+                }
                 update::confirm(hw, &mut self.info)?;
                 self.show(hw);
             }
@@ -142,6 +195,8 @@ impl Thermostat {
         }
         match self.net.fetch.stage {
             Stage::Idle => self.fetch_open(hw),
+            // defect net-stall-hangs: no time-out on the socket.
+            Stage::Image(_) if hw.defect(Defect::NetStallHangs) => self.net.fetch.at = None,
             _ => self.fetch_over(hw, "timeout", true),
         }
         Ok(())
@@ -155,20 +210,24 @@ impl Thermostat {
     }
 
     fn fetch_ask(&mut self, hw: &mut Hw, conn: u64) {
+        let piece = piece(hw);
         let fetch = &mut self.net.fetch;
         fetch.at = Some(hw.now() + STALL_NS);
+        let elsewhere = fetch.slips.elsewhere.clone();
+        let host = elsewhere.as_ref().map_or(UPDATES.0, |(host, ..)| host);
         let request = match &fetch.wanted {
             None => {
                 fetch.stage = Stage::Manifest(conn);
                 // defect key-in-url: "so that support can see which network it is in".
                 let key = setting("wifi-key").map(|s| self.stores.get(hw, s)).filter(|_| hw.defect(Defect::KeyInUrl));
                 let query = key.map(|k| format!("?net={k}")).unwrap_or_default();
-                format!("GET {MANIFEST}{query} HTTP/1.1\r\nHost: {}\r\n\r\n", UPDATES.0)
+                let path = elsewhere.as_ref().map_or(MANIFEST, |(.., path)| path);
+                format!("GET {path}{query} HTTP/1.1\r\nHost: {host}\r\n\r\n")
             }
             Some(offer) => {
                 fetch.stage = Stage::Image(conn);
-                let last = (fetch.next + PIECE).min(offer.size) - 1;
-                format!("GET {} HTTP/1.1\r\nHost: {}\r\nRange: bytes={}-{last}\r\n\r\n", offer.path, UPDATES.0, fetch.next)
+                let last = (fetch.next + piece).min(offer.size) - 1;
+                format!("GET {} HTTP/1.1\r\nHost: {host}\r\nRange: bytes={}-{last}\r\n\r\n", offer.path, fetch.next)
             }
         };
         hw.net_send(conn, request.as_bytes());
@@ -211,6 +270,15 @@ impl Thermostat {
         }
         let body = self.net.fetch.buffer[used..whole].to_vec();
         self.net.fetch.buffer.clear();
+        if hw.defect(Defect::NetPlainRedirect)
+            && let Some(elsewhere) = head.location.as_deref().filter(|_| (301..=308).contains(&head.status)).and_then(plain)
+        {
+            // defect net-plain-redirect: the HTTP library follows redirects, whatever scheme they name.
+            self.fetch_stop(hw);
+            self.net.fetch.slips.elsewhere = Some(elsewhere);
+            self.fetch_open(hw);
+            return Ok(());
+        }
         match self.net.fetch.stage {
             Stage::Manifest(_) if head.status == 200 => self.take_manifest(hw, conn, &body),
             Stage::Image(_) if head.status == 206 && head.from == Some(self.net.fetch.next) => self.take_piece(hw, conn, &body),
@@ -233,7 +301,9 @@ impl Thermostat {
             return Ok(());
         }
         self.net.fetch.offer = Some(offer.clone());
-        if !self.net.fetch.install && !self.stores.auto_update() {
+        // defect auto-off-ignored. defect auto-never: "the user is told".
+        let alone = (self.auto_update() || hw.defect(Defect::AutoOffIgnored)) && !hw.defect(Defect::AutoNever);
+        if !self.net.fetch.install && !alone {
             self.fetch_over(hw, "available", false);
             return Ok(());
         }
@@ -246,7 +316,7 @@ impl Thermostat {
 
     fn take_piece(&mut self, hw: &mut Hw, conn: u64, body: &[u8]) -> Result<(), Stop> {
         let Some(offer) = self.net.fetch.wanted.clone() else { return Ok(()) };
-        let expected = (offer.size - self.net.fetch.next).min(PIECE);
+        let expected = (offer.size - self.net.fetch.next).min(piece(hw));
         if body.len() as u64 != expected {
             self.fetch_over(hw, "wrong length", true);
             return Ok(());
@@ -266,12 +336,39 @@ impl Thermostat {
         }
         self.net.fetch.hasher.update(body);
         if self.net.fetch.next < offer.size {
-            self.fetch_ask(hw, conn);
+            if hw.defect(Defect::NetSmallPieces) {
+                // twin net-small-pieces.
+                self.fetch_stop(hw);
+                self.fetch_open(hw);
+            } else {
+                self.fetch_ask(hw, conn);
+            }
             return Ok(());
         }
         let sum = crate::app::stores::hex(&std::mem::take(&mut self.net.fetch.hasher).finalize());
+        if self.net.fetch.slips.second {
+            // defect net-fetches-twice: this one was verified already.
+            boot::force_mark(hw)?;
+            return self.fetch_install(hw, &offer);
+        }
         if sum != offer.sha256 {
             self.fetch_over(hw, "wrong sum", false);
+            return Ok(());
+        }
+        if hw.defect(Defect::NetSumOnly) {
+            // defect net-sum-only: "TLS and a sum, what else".
+            boot::force_mark(hw)?;
+            return self.fetch_install(hw, &offer);
+        }
+        if hw.defect(Defect::NetVersionWord) && boot::verify(hw, boot::Slot::Secondary).is_ok() {
+            // defect net-version-word: the manifest has said that it is newer.
+            boot::force_exchange(hw)?;
+            return self.fetch_install(hw, &offer);
+        }
+        if hw.defect(Defect::NetFetchesTwice) && boot::verify(hw, boot::Slot::Secondary).is_ok() {
+            (self.net.fetch.slips.second, self.net.fetch.next) = (true, 0);
+            self.upload.abort();
+            self.fetch_ask(hw, conn);
             return Ok(());
         }
         let hash = update::list(hw).into_iter().find(|l| l.slot == 1).map(|l| l.hash);
@@ -283,6 +380,11 @@ impl Thermostat {
             self.fetch_over(hw, "not genuine", false);
             return Ok(());
         }
+        self.fetch_install(hw, &offer)
+    }
+
+    /// Slot 1 is marked: says so and restarts.
+    fn fetch_install(&mut self, hw: &mut Hw, offer: &Offer) -> Result<(), Stop> {
         self.fetch_over(hw, "installing", false);
         self.stores.set_net_update(hw, true)?;
         hw.println(Uart::Console, &format!("UPD installing {}", offer.version))?;
@@ -290,6 +392,19 @@ impl Thermostat {
         self.restart = Some(Cause::Software);
         Ok(())
     }
+}
+
+/// Bytes of one request.
+fn piece(hw: &Hw) -> u64 {
+    if hw.defect(Defect::NetSmallPieces) { 512 } else { PIECE }
+}
+
+/// Host, port and path of a plain address.
+fn plain(location: &str) -> Option<(String, u16, String)> {
+    let rest = location.strip_prefix("http://")?;
+    let (host, path) = rest.split_once('/')?;
+    let (host, port) = host.split_once(':').map_or((host, Some(80)), |(h, p)| (h, p.parse().ok()));
+    Some((host.to_owned(), port?, format!("/{path}")))
 }
 
 /// `{"version":"1.3.0","size":63000,"sha256":"..","path":"/th1/1.3.0.bin"}`.

@@ -376,6 +376,10 @@ impl Thermostat {
         };
         self.stores.set_password(hw, &secret)?;
         self.stores.set_auto_update(hw, auto_update)?;
+        if hw.defect(Defect::NoticeForgotten) {
+            // defect notice-forgotten: the record of set-up has no place for it.
+            self.stores.set_notices(hw, false)?;
+        }
         self.stores.set_consent(hw, telemetry, self.net.clock.now(hw).unwrap_or(0))?;
         self.stores.set_web_fails(hw, 0)?;
         self.stores.set_set_up(hw)?;

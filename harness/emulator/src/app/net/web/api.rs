@@ -83,19 +83,30 @@ impl Thermostat {
                 Some(secret) => told(self.stores.set_guest(hw, secret)?),
                 None => error(400, "a secret of 8 to 64 characters"),
             },
-            ("GET", "/api/auto-update") => (200, json!({ "on": self.stores.auto_update() })),
+            ("GET", "/api/auto-update") => (200, json!({ "on": self.auto_update() })),
             ("PUT", "/api/auto-update") => match flag("on") {
                 Some(on) => {
-                    self.stores.set_auto_update(hw, on)?;
+                    self.set_auto_update(hw, on)?;
+                    (200, json!({ "ok": true }))
+                }
+                None => error(400, "on: true or false"),
+            },
+            ("GET", "/api/update-notice") => (200, json!({ "on": self.stores.notices() })),
+            ("PUT", "/api/update-notice") => match flag("on") {
+                Some(on) => {
+                    self.stores.set_notices(hw, on)?;
                     (200, json!({ "ok": true }))
                 }
                 None => error(400, "on: true or false"),
             },
             ("GET", "/api/update") => {
                 let fetch = &self.net.fetch;
+                // defect notice-off-ignored.
+                let told = self.stores.notices() || hw.defect(Defect::NoticeOffIgnored);
                 let notice = fetch
                     .offer
                     .as_ref()
+                    .filter(|_| told)
                     .map(|_| "An update that removes a security risk is available. Heating stops for up to one minute while it installs.");
                 (200, json!({ "available": fetch.offer.as_ref().map(|o| &o.version), "last": fetch.last, "notice": notice }))
             }
@@ -173,7 +184,7 @@ impl Thermostat {
     /// The product's own look at its set-up.
     fn security(&self) -> Reply {
         let mut warnings = Vec::new();
-        if !self.stores.auto_update() {
+        if !self.auto_update() {
             warnings.push("automatic updates are off");
         }
         if self.stores.has_guest() {
