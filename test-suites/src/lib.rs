@@ -1,5 +1,6 @@
 //! The checks: one folder per suite, one file per family, one explicit ordered list.
 
+pub mod choices;
 pub mod communication;
 pub mod consent;
 pub mod credentials;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<&'static Check> {
         communication::CHECKS,
         credentials::CHECKS,
         consent::CHECKS,
+        choices::CHECKS,
         outage::CHECKS,
         debug_port::CHECKS,
         update::CHECKS,

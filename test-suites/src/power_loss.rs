@@ -37,8 +37,9 @@ const CONTROL: &str = "six devices broken on purpose are caught by the same camp
 /// Bench time is virtual where a closure runs: a year of it costs seconds. Sampled campaigns bound themselves.
 const CLOSURE_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Rows that a power cut bears on: outages of the supply, and what a campaign interrupts: updates piece by piece, deletions at the device.
 fn against_power(row: &Row) -> bool {
-    row.res().is_some_and(|b| b.outage == "power")
+    row.res().is_some_and(|b| b.outage == "power") || row.upd().is_some_and(|b| b.via != "server") || row.del().is_some()
 }
 
 macro_rules! check {

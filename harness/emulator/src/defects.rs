@@ -239,6 +239,16 @@ AutoNever, Defect, "update", "auto-never", "with automatic updates on, what was 
 LooksOnce, Defect, "update", "looks-once", "updates are looked for once after each start and never again", "hil-map 5.3-5";
 NoticeOffIgnored, Defect, "update", "notice-off-ignored", "the switch for notices of updates has no effect", "checks.md row 30";
 NoticeForgotten, Defect, "update", "notice-forgotten", "notices of updates are off after set-up", "checks.md row 30; hil-map 5.3-6";
+SessionSurvivesReset, Defect, "reset", "session-survives-reset", "a session of the local interface from before a factory reset is still taken", "checks.md row 75";
+GuestSurvivesReset, Defect, "reset", "guest-survives-reset", "the guest's secret outlives the factory reset", "checks.md row 75";
+ResetWebHalf, Defect, "reset", "reset-web-half", "the reset of the local interface leaves the user's data", "hil-map 5.11-1";
+GuestMayReset, Defect, "credentials", "guest-may-reset", "a guest may reset the device", "checks.md row 77";
+DeleteSaidDone, Defect, "reset", "delete-said-done", "the deletion at the service is called done before the service was asked", "checks.md rows 78, 79";
+DeleteDropped, Defect, "reset", "delete-dropped", "a deletion at the service that was asked for while the service was away is forgotten, and called done", "checks.md row 78";
+DecisionNotAsked, Defect, "choices", "decision-not-asked", "set-up goes on without an answer about automatic updates", "checks.md row 80";
+DecisionNoIgnored, Defect, "choices", "decision-no-ignored", "the answer `no` about automatic updates is stored as yes", "checks.md row 28";
+DecisionUndone, Defect, "choices", "decision-undone", "notices of updates are on again after a power cut", "checks.md row 80";
+SecurityAlwaysOk, Defect, "choices", "security-always-ok", "the device's own security check finds nothing, whatever is switched off", "checks.md row 81";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -262,6 +272,20 @@ RetrySlower, Twin, "outage", "retry-slower", "pauses are half as long again as d
 EventRepeatedUntilAcknowledged, Twin, "outage", "event-repeated-until-acknowledged", "the state is told again with every connection, beside the news", "checks.md row 64, traps";
 NetRetryNextDay, Twin, "update", "net-retry-next-day", "a fetch that was cut off is given up and tried again the next day", "checks.md row 25";
 NetSmallPieces, Twin, "update", "net-small-pieces", "images are fetched in pieces of 512 bytes, each on a connection of its own", "checks.md row 25";
+DeleteLater, Twin, "reset", "delete-later", "the deletion at the service is asked for ten minutes later, and called queued until then", "checks.md row 78";
+WithdrawalMessage, Twin, "consent", "withdrawal-message", "the service is told that consent was withdrawn", "checks.md row 70";
+LockStoredFromSecond, Twin, "credentials", "lock-stored-from-second", "wrong logins are counted in flash from the second one on", "checks.md row 8";
+ClosesAfterAnswer, Twin, "credentials", "closes-after-answer", "the local interface ends the connection after each answer", "RFC 9112 section 9.6";
+AnswersChunked, Twin, "credentials", "answers-chunked", "answers of the local interface come in chunks", "RFC 9112 section 7.1";
+RedirectPermanent, Twin, "exposure", "redirect-permanent", "plain HTTP is answered with 308 instead of 301", "RFC 9110 section 15.4.9; checks.md row 5";
+WebSlowStart, Twin, "exposure", "web-slow-start", "the local interface comes up three seconds after the link", "checks.md row 50";
+MdnsOften, Twin, "exposure", "mdns-often", "the announcement is repeated every two minutes", "RFC 6762 section 8.3; checks.md row 53";
+NetLog, Twin, "input", "net-log", "the console tells of every connection of the local interface", "checks.md row 34";
+SessionShort, Twin, "credentials", "session-short", "a session ends after half a minute without a request", "checks.md row 47";
+TimeAskedTwice, Twin, "communication", "time-asked-twice", "the time server is asked a second time a minute later", "RFC 5905; checks.md row 69";
+ManifestTwice, Twin, "update", "manifest-twice", "the manifest is fetched again before the image", "checks.md row 22";
+EventAfterPause, Twin, "outage", "event-after-pause", "what waits for the service is sent ten seconds after the connection is back", "checks.md row 64";
+SecurityTellsMore, Twin, "choices", "security-tells-more", "the device's own security check also counts what is fine", "checks.md row 81";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 

@@ -457,4 +457,30 @@ pub struct DelBind {
     pub method: String,
     /// Rows (tables 1, 10, 21) that it must delete: `21/PersData-1`.
     pub deletes: Vec<String>,
+    /// Where it deletes at a service and not on the device: how the request reaches that service.
+    #[serde(default)]
+    pub service: Option<ServiceDelBind>,
+}
+
+impl DelBind {
+    /// Whether it is worked at the device itself: its console, its button, its update port. The others take the network.
+    pub fn at_device(&self) -> bool {
+        !matches!(self.start, Action::Http(_)) && self.service.is_none()
+    }
+}
+
+/// Deletion at a service: the device passes the request on and tells what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ServiceDelBind {
+    /// Row of table 11 by which the service is reached.
+    pub over: String,
+    /// Topic of the request; `{serial}` is the unit's.
+    pub topic: String,
+    /// Reads what became of it; group `value`.
+    pub progress: Action,
+    /// What `progress` says once the service has acknowledged.
+    pub done: String,
+    /// Longest time from the request, or from the service being reachable again, to that.
+    pub within_ms: u64,
 }

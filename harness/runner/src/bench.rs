@@ -123,6 +123,8 @@ pub struct Bench {
     web_session: Option<(String, u64)>,
     /// Whether this check has set the device up.
     owned: bool,
+    /// How often this check has set the device up.
+    set_ups: u32,
     /// What the lab saw of the device during the present check.
     sights: Vec<proofbench_channel::network::Seen>,
     last_boot: Option<Boot>,
@@ -171,6 +173,7 @@ impl Bench {
             session: None,
             web_session: None,
             owned: false,
+            set_ups: 0,
             sights: Vec::new(),
             last_boot: None,
             off: None,

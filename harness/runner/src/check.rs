@@ -14,7 +14,7 @@ pub struct Check {
     pub title: &'static str,
     /// Units it bears on: `"5.9-2-2 b"`.
     pub units: &'static [&'static str],
-    /// IXIT table whose rows it judges one by one; none if its units have no row. Rows are filtered by [`Check::row_wanted`].
+    /// IXIT table whose rows it judges one by one; none if its units have no row. Rows are filtered by [`Check::row_wanted`], which is asked about the rows of its other units as well.
     pub table: Option<u8>,
     /// Which rows of `table` it can judge, from the row's binding as TOML; `None` for all that have a binding.
     pub row_wanted: Option<fn(&proofbench_model::dossier::Row) -> bool>,

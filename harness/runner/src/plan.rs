@@ -264,7 +264,9 @@ fn table_of(check: &Check, unit: &UnitId) -> Option<u8> {
 /// Rows of a table that the check can judge (`true`), and rows that have no binding although rows of the table can have one (`false`).
 fn rows_of(check: &Check, table: Option<u8>, dossier: &Dossier) -> Vec<(Option<RowId>, bool)> {
     let Some(number) = table else { return vec![(None, true)] };
-    let wanted = if table == check.table { check.row_wanted } else { None };
+    // About rows of another table than its own a check is asked as well; one that knows none of them owes all.
+    let knows = |wanted: &fn(&proofbench_model::dossier::Row) -> bool| table == check.table || dossier.ixit.rows(number).iter().any(wanted);
+    let wanted = check.row_wanted.filter(knows);
     let bound = judged_rows(dossier, table, wanted).map(|r| (Some(r.id.clone()), true));
     let unbound = dossier.ixit.rows(number).iter().filter(|r| r.bind.is_none()).map(|r| (Some(r.id.clone()), false));
     bound.chain(unbound).collect()

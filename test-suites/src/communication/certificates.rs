@@ -36,7 +36,7 @@ pub const REFUSED: Check = Check {
         "tls-weak-ok",
         "tls-cn-ok",
     ],
-    twins: &["slow-boot", "noisy-log"],
+    twins: &["slow-boot", "noisy-log", "manifest-twice", "time-asked-twice", "net-retry-next-day"],
     control: "the good certificate is taken before and after the bad ones, on the same connection",
     budget: BUDGET,
     run: |bench| each_row(bench, UNITS, refused),

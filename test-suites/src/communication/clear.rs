@@ -28,7 +28,7 @@ pub const IN_CLEAR: Check = Check {
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
     defects: &["ssid-in-mdns", "ssid-in-query", "key-in-url", "secret-as-mqtt-user", "undeclared-host"],
-    twins: &["hello-other-order", "slow-boot"],
+    twins: &["hello-other-order", "slow-boot", "mdns-often", "manifest-twice", "redirect-permanent", "time-asked-twice", "withdrawal-message"],
     control: "declared connections were seen, and every value was read back or used",
     budget: BUDGET,
     run: in_clear,

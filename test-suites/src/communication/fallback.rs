@@ -23,7 +23,7 @@ pub const FALLBACK: Check = Check {
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
     defects: &["plain-mqtt-after-failures", "plain-after-failures", "tls10-after-failures"],
-    twins: &["slow-boot", "noisy-log"],
+    twins: &["slow-boot", "noisy-log", "time-asked-twice", "retry-slower", "net-retry-next-day"],
     control: "attempts are seen during each trouble, the honest service is used before and after",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A], fallback),

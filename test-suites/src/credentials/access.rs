@@ -28,8 +28,16 @@ pub const MATRIX: Check = Check {
     row_wanted: Some(|row| row.serv().is_some_and(|s| s.functions.iter().any(|f| f.role != "anybody"))),
     needs: NEEDS,
     permissions: &[],
-    defects: &["notes-without-login", "only-get-guarded", "trailing-slash-open", "guest-may-change", "session-survives-logout", "any-session"],
-    twins: &["plain-error-page", "closes-strangers", "slow-boot"],
+    defects: &[
+        "notes-without-login",
+        "only-get-guarded",
+        "trailing-slash-open",
+        "guest-may-change",
+        "guest-may-reset",
+        "session-survives-logout",
+        "any-session",
+    ],
+    twins: &["plain-error-page", "closes-strangers", "closes-after-answer", "answers-chunked", "session-short", "slow-boot", "net-log"],
     control: "the same requests with the owner's session are carried out",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A, B, C], matrix),
@@ -45,7 +53,7 @@ pub const STATES: Check = Check {
     needs: NEEDS,
     permissions: &[Permission::PowerCut],
     defects: &["network-key-open-at-start", "only-get-guarded"],
-    twins: &["plain-error-page", "slow-boot"],
+    twins: &["plain-error-page", "slow-boot", "web-slow-start", "session-short"],
     control: "the same requests with the owner's session are carried out",
     budget: BUDGET,
     run: |bench| each_row(bench, &[STATE], states),
@@ -74,7 +82,7 @@ fn matrix(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
     bench.at_home()?;
     let (mut got_in, mut asked) = (Vec::new(), 0u32);
     let dead = logged_out(bench)?;
-    let guest = guest(bench)?;
+    let guest = guest(bench)?.map(|(_, session)| session);
     let invented = "0123456789abcdef0123456789abcdef".to_owned();
     let mut who: Vec<(&str, Option<String>)> =
         vec![("a stranger", None), ("an invented session", Some(invented)), ("an empty session", Some(String::new()))];
@@ -115,6 +123,13 @@ fn matrix(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
         if carried_out(bench, &f.request, None)? == Some(true) {
             got_in.push(format!("{} by a stranger", f.name));
             break;
+        }
+        if let (Some(session), "owner") = (&guest, f.role.as_str()) {
+            asked += 1;
+            if carried_out(bench, &f.request, Some(session))? == Some(true) {
+                got_in.push(format!("{} by a guest", f.name));
+                break;
+            }
         }
     }
     bench.strength(format!(
@@ -163,8 +178,8 @@ fn logged_out(bench: &mut Bench) -> Result<Option<String>, Trouble> {
     }
 }
 
-/// A guest's session, where the dossier says how one is let in.
-fn guest(bench: &mut Bench) -> Result<Option<String>, Trouble> {
+/// A guest's credential and session, where the dossier says how one is let in.
+pub(crate) fn guest(bench: &mut Bench) -> Result<Option<(Credential, String)>, Trouble> {
     let Some(guest) = bench.web()?.guest else { return Ok(None) };
     let session = bench.web_session()?;
     let credential = Credential { user: guest.user.clone(), secret: format!("Guest-{:08x}", bench.seed() as u32) };
@@ -174,7 +189,7 @@ fn guest(bench: &mut Bench) -> Result<Option<String>, Trouble> {
         return Err(Trouble::Precondition(format!("no guest was let in: {}", a.line())));
     }
     match bench.web_login(&credential)? {
-        WebLogin::In(session) => Ok(Some(session)),
+        WebLogin::In(session) => Ok(Some((credential, session))),
         other => Err(Trouble::Precondition(format!("the guest does not get in: {other:?}"))),
     }
 }

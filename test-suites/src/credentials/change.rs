@@ -24,7 +24,7 @@ pub const CHANGE: Check = Check {
     needs: NEEDS,
     permissions: &[Permission::PowerCut],
     defects: &["web-change-in-ram", "web-old-secret-stays", "web-sessions-survive-change"],
-    twins: &["web-change-ends-all", "slow-boot"],
+    twins: &["web-change-ends-all", "slow-boot", "session-short", "answers-chunked", "closes-after-answer"],
     control: "the old secret and the older session work before the change",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A, B], change),
@@ -85,14 +85,14 @@ fn session(bench: &mut Bench, credential: &Credential) -> Result<Option<String>,
 }
 
 /// A request that a session may make and nobody else.
-pub(super) fn probe(bench: &Bench) -> Result<HttpAction, Trouble> {
+pub(crate) fn probe(bench: &Bench) -> Result<HttpAction, Trouble> {
     let rows = bench.dossier().ixit.rows(13).iter().filter_map(|r| r.serv());
     let found = rows.flat_map(|s| &s.functions).find(|f| f.role != "anybody" && f.request.method == "GET").map(|f| f.request.clone());
     found.ok_or_else(|| Trouble::IxitMissing("a function of 13-SoftServ that is read with a session".to_owned()))
 }
 
 /// Whether this session works.
-pub(super) fn alive(bench: &mut Bench, probe: &HttpAction, session: &str) -> Result<bool, Trouble> {
+pub(crate) fn alive(bench: &mut Bench, probe: &HttpAction, session: &str) -> Result<bool, Trouble> {
     match bench.http(probe, &[("session", session)])? {
         HttpSeen::Answer(a) => Ok(bench.matches(&probe.expect, &a)?.is_some()),
         other => Err(Trouble::Unreachable(format!("{} {}: {}", probe.method, probe.path, other.words()))),

@@ -23,7 +23,7 @@ pub const PARALLEL: Check = Check {
     needs: NEEDS,
     permissions: &[],
     defects: &["web-count-races"],
-    twins: &["web-lock-longer"],
+    twins: &["web-lock-longer", "closes-after-answer"],
     control: "a wrong secret is refused, the right one logs in before and after",
     budget: BUDGET,
     run: |bench| each_row(bench, &[B], parallel),

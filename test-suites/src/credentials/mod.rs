@@ -16,6 +16,9 @@ use std::time::Duration;
 const BUDGET: Duration = Duration::from_secs(24 * 3600);
 const NEEDS: &[Capability] = &[Capability::Console, Capability::Power, Capability::Network];
 
+pub(crate) use access::guest;
+pub(crate) use change::{alive, probe};
+
 /// Rows of 1-AuthMech that are logins on the device's own interface.
 fn web_login(row: &Row) -> bool {
     row.auth().is_some_and(|a| a.over == "web")
@@ -50,7 +53,7 @@ impl Declared {
 }
 
 /// The owner's credential as the interface wants it.
-fn owner(bench: &Bench) -> Result<Credential, Trouble> {
+pub(crate) fn owner(bench: &Bench) -> Result<Credential, Trouble> {
     let user = bench.web()?.user;
     let secret = bench.credential().map(|c| c.secret.clone());
     let secret = secret.ok_or_else(|| Trouble::IxitMissing("[sample] label of device.toml".to_owned()))?;

@@ -26,7 +26,7 @@ pub const STRANGERS: Check = Check {
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
     defects: &["version-in-header", "serial-in-mdns", "ssid-in-mdns", "name-on-error-page", "backup-open"],
-    twins: &["plain-error-page", "slow-boot", "noisy-log"],
+    twins: &["plain-error-page", "slow-boot", "noisy-log", "mdns-often", "redirect-permanent", "net-log", "answers-chunked"],
     control: "the search finds the version in what the owner is told, and announcements and answers were seen",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A], strangers),

@@ -28,7 +28,7 @@ pub const DECLARED: Check = Check {
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
     defects: &["telnet-open", "ftp-on-40021", "udp-9999", "setup-port-stays", "redirect-gone"],
-    twins: &["closes-strangers", "slow-boot", "noisy-log"],
+    twins: &["closes-strangers", "slow-boot", "noisy-log", "web-slow-start", "mdns-often", "closes-after-answer", "time-asked-twice"],
     control: "the local interface answers before and after each scan, and each scan finds it open",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A, B], declared),

@@ -18,7 +18,7 @@ pub const APIS: Check = Check {
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
     defects: &["mqtt-long-length", "mqtt-empty-topic", "cloud-json-list", "smp-length-trusted", "smp-cbor-depth"],
-    twins: &["slow-boot", "noisy-log"],
+    twins: &["slow-boot", "noisy-log", "net-log", "answers-chunked"],
     control: "genuine inputs do no harm, and console and local interface answer before and after",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A], judge),

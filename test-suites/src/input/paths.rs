@@ -24,7 +24,7 @@ pub const UNDECLARED: Check = Check {
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
     defects: &["hidden-upgrade", "debug-console"],
-    twins: &["front-page-for-all", "plain-error-page", "closes-strangers"],
+    twins: &["front-page-for-all", "plain-error-page", "closes-strangers", "redirect-permanent", "answers-chunked", "closes-after-answer"],
     control: "declared paths and a path that does not exist are answered on the same connection",
     budget: BUDGET,
     run: undeclared,

@@ -27,7 +27,7 @@ pub const LOCAL: Check = Check {
     needs: NEEDS,
     permissions: &[],
     defects: &["hangs-without-names", "restarts-without-cloud", "event-lost", "event-twice"],
-    twins: &["event-repeated-until-acknowledged", "slow-boot"],
+    twins: &["event-repeated-until-acknowledged", "slow-boot", "event-after-pause", "time-asked-twice", "net-log"],
     control: "local function and news work before the outage, and the services were unreachable during it",
     budget: BUDGET,
     run: |bench| each_row(bench, &[NETWORK, GOES_ON], local),

@@ -25,7 +25,7 @@ pub const PATTERN: Check = Check {
     needs: NEEDS,
     permissions: &[],
     defects: &["retry-every-second", "retry-without-chance", "retry-storm-on-refusal"],
-    twins: &["retry-slower", "slow-boot"],
+    twins: &["retry-slower", "slow-boot", "event-after-pause", "time-asked-twice"],
     control: "the device was connected before, and enough attempts were seen",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A], pattern),

@@ -15,7 +15,7 @@ fn rows(bench: &Bench, unit: &str) -> Vec<Option<RowId>> {
     let ixit = &bench.dossier().ixit;
     let rows: Vec<RowId> = match unit.split('-').next() {
         Some("5.9") => ixit.rows(23).iter().filter(|r| r.res().is_some_and(|b| b.outage == "power")).map(|r| r.id.clone()).collect(),
-        Some("5.3") => ixit.rows(7).iter().filter(|r| r.upd().is_some()).map(|r| r.id.clone()).collect(),
+        Some("5.3") => ixit.rows(7).iter().filter(|r| r.upd().is_some_and(|b| b.via != "server")).map(|r| r.id.clone()).collect(),
         Some("5.11") => ixit.rows(25).iter().filter(|r| r.del().is_some()).map(|r| r.id.clone()).collect(),
         _ => Vec::new(),
     };

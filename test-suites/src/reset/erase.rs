@@ -47,8 +47,8 @@ pub const ERASES: Check = Check {
     run: |bench| each_row(bench, UNITS, erases),
 };
 
-fn erases(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
-    let deletes = row.del().map(|d| d.deletes.clone()).unwrap_or_default();
+pub(super) fn erases(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
+    let deletes = row.del_any().map(|d| d.deletes.clone()).unwrap_or_default();
     let mut reader = Reader::default();
     reader.peek(bench)?;
     let planted = Planted::plant(bench, &deletes, "erases")?;
@@ -110,7 +110,7 @@ fn erases(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
     Ok(())
 }
 
-fn said(did: &Did) -> String {
+pub(super) fn said(did: &Did) -> String {
     match did {
         Did::Done { .. } => "done".to_owned(),
         Did::Refused { text } => format!("refused ({text})"),
@@ -139,7 +139,7 @@ pub const CONFIRMATION: Check = Check {
 /// The supply is cut at the very moment of the confirmation: whatever the device still means to do then, it said that it had done it.
 fn confirmation(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     const TRUE: &str = "the confirmation comes when the deletion is done, not before";
-    let deletes = row.del().map(|d| d.deletes.clone()).unwrap_or_default();
+    let deletes = row.del_any().map(|d| d.deletes.clone()).unwrap_or_default();
     let mut reader = Reader::default();
     reader.peek(bench)?;
     let planted = Planted::plant(bench, &deletes, "confirmation")?;

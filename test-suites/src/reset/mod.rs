@@ -7,12 +7,14 @@ mod canary;
 mod causes;
 mod disturb;
 mod erase;
+mod network;
 pub(crate) mod route;
 mod search;
 mod secrets;
 mod state;
 
 pub(crate) use canary::Planted;
+pub(crate) use route::asks_for_token;
 
 use proofbench_model::dossier::Row;
 use proofbench_runner::Check;
@@ -36,4 +38,7 @@ pub const CHECKS: &[Check] = &[
     erase::ERASES,
     erase::CONFIRMATION,
     disturb::INTERRUPTED,
+    network::SERVICE,
+    network::OVER_NETWORK,
+    network::SESSIONS,
 ];

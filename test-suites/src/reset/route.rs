@@ -36,7 +36,7 @@ pub(crate) struct Ran {
 impl Route {
     /// Gets ready for the function of this row. A token is taken from what was planted, or made.
     pub fn new(bench: &mut Bench, row: &Row, planted: &Planted) -> Result<Self, Trouble> {
-        let bind = row.del().cloned().ok_or_else(|| Trouble::IxitMissing(format!("binding of row {}", row.id)))?;
+        let bind = row.del_any().cloned().ok_or_else(|| Trouble::IxitMissing(format!("binding of row {}", row.id)))?;
         let token = if asks_for_token(&bind.start) { Some(token(bench, planted)?) } else { None };
         Ok(Self { id: row.id.clone(), bind, token })
     }
@@ -90,6 +90,7 @@ impl Route {
             && let Some(label) = bench.dossier().device.sample.label.clone()
         {
             bench.set_credential(label);
+            bench.disowned();
         }
         Ok(Ran { did, confirmed, boot })
     }
@@ -168,7 +169,7 @@ fn release_button(bench: &mut Bench, name: &str) -> Result<(), Trouble> {
 }
 
 /// Whether a start has `{token}` in it.
-pub(super) fn asks_for_token(start: &Action) -> bool {
+pub(crate) fn asks_for_token(start: &Action) -> bool {
     match start {
         Action::Console(c) => c.send.contains("{token}"),
         Action::Smp(s) => s.body.values().any(|v| v.contains("{token}")),
@@ -198,7 +199,8 @@ pub(super) fn unrestarted(action: &Action) -> Action {
         Action::Console(a) => a.restarts = false,
         Action::Smp(a) => a.restarts = false,
         Action::Button(a) => a.restarts = false,
-        Action::Http(_) | Action::Command(_) | Action::Operator(_) => {}
+        Action::Http(a) => a.restarts = false,
+        Action::Command(_) | Action::Operator(_) => {}
     }
     action
 }

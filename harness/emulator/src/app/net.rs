@@ -44,6 +44,8 @@ pub(super) struct Net {
     pub(super) clock: time::Clock,
     /// When the present link came up; none while it is down.
     pub(super) up_since: Option<u64>,
+    /// Twin mdns-often: when the next announcement is due.
+    announce_at: Option<u64>,
     /// Defect telnet-at-boot.
     telnet_until: Option<u64>,
 }
@@ -150,6 +152,7 @@ impl Thermostat {
         if up {
             let ssid = setting("wifi-ssid").map(|s| self.stores.get(hw, s)).unwrap_or_default();
             mdns::announce(hw, &ssid);
+            self.net.announce_at = hw.defect(Defect::MdnsOften).then(|| hw.now() + 120 * S);
             self.time_begin(hw);
             self.cloud_begin(hw);
             self.fetch_begin(hw);
@@ -162,7 +165,7 @@ impl Thermostat {
 
     pub(super) fn net_timer(&self) -> Option<u64> {
         self.net.up_since?;
-        [self.net.telnet_until, self.net.cloud.timer(), self.net.fetch.timer(), self.net.clock.timer(), self.net.web.timer()]
+        [self.net.telnet_until, self.net.announce_at, self.net.cloud.timer(), self.net.fetch.timer(), self.net.clock.timer(), self.net.web.timer()]
             .into_iter()
             .flatten()
             .min()
@@ -171,6 +174,11 @@ impl Thermostat {
     pub(super) fn on_net_timer(&mut self, hw: &mut Hw) -> Result<(), Stop> {
         let due = |at: Option<u64>, hw: &Hw| at.is_some_and(|at| at <= hw.now());
         self.close_extra(hw);
+        if due(self.net.announce_at, hw) {
+            let ssid = setting("wifi-ssid").map(|s| self.stores.get(hw, s)).unwrap_or_default();
+            mdns::announce(hw, &ssid);
+            self.net.announce_at = Some(hw.now() + 120 * S);
+        }
         if due(self.net.clock.timer(), hw) {
             self.time_due(hw)?;
         }

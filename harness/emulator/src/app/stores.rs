@@ -31,6 +31,7 @@ const NET_UPDATE: Key = 0x44;
 const GUEST: Key = 0x45;
 const WAS_RESET: Key = 0x46;
 const NOTICES_OFF: Key = 0x47;
+const KEPT_SESSION: Key = 0x48;
 
 const COUNT: Key = 1;
 const INTENT: Key = 2;
@@ -294,6 +295,14 @@ impl Stores {
     pub fn set_notices(&mut self, hw: &mut Hw, on: bool) -> Result<(), Stop> {
         self.set_flag(hw, NOTICES_OFF, !on)
     }
+    /// Defect session-survives-reset: the session that the app keeps.
+    pub fn kept_session(&self) -> Option<&[u8]> {
+        self.settings.get(KEPT_SESSION)
+    }
+    /// It begins.
+    pub fn keep_session(&mut self, hw: &mut Hw, token: &str) -> Result<(), Stop> {
+        self.put(hw, KEPT_SESSION, token.as_bytes()).map(drop)
+    }
     /// Whether telemetry may be sent.
     pub fn telemetry_allowed(&self) -> bool {
         self.consent_in_ram.unwrap_or_else(|| self.consent().0)
@@ -456,6 +465,9 @@ impl Stores {
 /// The wipe of a factory reset, from any state of the stores.
 fn wipe(hw: &mut Hw, counters: &mut Log, route: u8) -> Result<(), Stop> {
     let kept = |key: Key, hw: &Hw| match key {
+        GUEST => hw.defect(Defect::GuestSurvivesReset),          // defect guest-survives-reset
+        KEPT_SESSION => hw.defect(Defect::SessionSurvivesReset), // defect session-survives-reset
+        SALT if hw.defect(Defect::GuestSurvivesReset) => true,
         SALT => hw.defect(Defect::ResetKeepsWifi) || hw.defect(Defect::ResetKeepsTokens) || hw.defect(Defect::ResetKeepsPassword),
         3 | 4 => hw.defect(Defect::ResetKeepsWifi),                // defect reset-keeps-wifi
         TOKEN..=TOKEN_NEXT => hw.defect(Defect::ResetKeepsTokens), // defect reset-keeps-tokens
@@ -482,6 +494,7 @@ fn wipe(hw: &mut Hw, counters: &mut Log, route: u8) -> Result<(), Stop> {
         // twin crypto-erase: what is left in flash is sealed, and the key is gone with the salt.
         settings.forget(SALT);
         settings.forget(FAILS);
+        (SET_UP..=KEPT_SESSION).for_each(|key| settings.forget(key));
         settings.compact_twice(hw)?;
         return counters.set(hw, INTENT, &[0]).map(drop);
     }
@@ -491,7 +504,8 @@ fn wipe(hw: &mut Hw, counters: &mut Log, route: u8) -> Result<(), Stop> {
         settings.set(hw, key, &value)?;
     }
     // defects reset-keeps-userdata, and reset-button-half: that route was written by somebody else.
-    let half = hw.defect(Defect::ResetButtonHalf) && route == Route::Button as u8 + 1;
+    let half =
+        hw.defect(Defect::ResetButtonHalf) && route == Route::Button as u8 + 1 || hw.defect(Defect::ResetWebHalf) && route == Route::Web as u8 + 1;
     if !half && !hw.defect(Defect::ResetKeepsUserdata) {
         Log::create(hw, USER_DATA)?;
     }

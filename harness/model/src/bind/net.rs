@@ -71,6 +71,9 @@ pub struct WebBind {
     /// Sets a factory-fresh device up: `{user}` and `{label}` of the sample, `{secret}` the owner's choice, and each decision of table 26 by its row id.
     #[serde(default)]
     pub set_up: Option<HttpAction>,
+    /// The device's own look at how it is set up; group `value` is `true` if it finds nothing to warn of.
+    #[serde(default)]
+    pub security: Option<HttpAction>,
     /// Name of the owner's account.
     pub user: String,
     /// How the owner lets somebody in who may less.
@@ -233,8 +236,14 @@ pub struct ConsentBind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DecBind {
-    /// The answers that set-up takes for it, as they stand in the request: `true`, `false`.
+    /// Parameter of the set-up request that carries the answer, if it is not the row's id in small letters.
+    #[serde(default)]
+    pub param: Option<String>,
+    /// The answers that set-up takes for it, as they stand in the request: `true`, `false`. None where the owner is free to answer what he likes.
     pub options: Vec<String>,
+    /// The one that the maker recommends; the device's own security check may warn of the others.
+    #[serde(default)]
+    pub secure: Option<String>,
     /// The one that holds if nobody is asked.
     #[serde(default)]
     pub default: Option<String>,

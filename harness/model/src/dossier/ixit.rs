@@ -33,7 +33,7 @@ pub enum Bind {
     /// Table 24.
     Tel(Box<TelBind>),
     /// Table 25.
-    Del(DelBind),
+    Del(Box<DelBind>),
     /// Table 26.
     Dec(DecBind),
     /// Tables 27 and 28.
@@ -75,9 +75,14 @@ impl Row {
     bind_accessor!(sec_boot, SecBoot, SecBootBind);
     bind_accessor!(res, Res, ResBind);
     bind_accessor!(tel, Tel, TelBind);
-    bind_accessor!(del, Del, DelBind);
+    bind_accessor!(del_any, Del, DelBind);
     bind_accessor!(dec, Dec, DecBind);
     bind_accessor!(input, Input, InputBind);
+
+    /// The binding of a deletion function that is worked at the device itself ([`DelBind::at_device`]); [`Row::del_any`] gives the others as well.
+    pub fn del(&self) -> Option<&DelBind> {
+        self.del_any().filter(|d| d.at_device())
+    }
 
     /// A field's prose; none if the supplier left it out.
     pub fn field(&self, key: &str) -> Option<&str> {
@@ -288,7 +293,7 @@ fn bind(reader: &mut Reader<'_>, table: u8, value: &Spanned<DeValue<'_>>) -> Opt
         20 => reader.typed(value).map(Bind::SecBoot),
         23 => reader.typed(value).map(Bind::Res),
         24 => reader.typed(value).map(|bind| Bind::Tel(Box::new(bind))),
-        25 => reader.typed(value).map(Bind::Del),
+        25 => reader.typed(value).map(|bind| Bind::Del(Box::new(bind))),
         26 => reader.typed(value).map(Bind::Dec),
         27 | 28 => reader.typed(value).map(Bind::Input),
         _ => None,

@@ -43,7 +43,7 @@ pub(super) fn references(file: &NamedText, ixit: &Ixit, errors: &mut Vec<Dossier
 
 /// Rows that a binding names in full, `21/PersData-1`.
 fn bound_names(row: &Row) -> impl Iterator<Item = &str> {
-    let deletes = row.del().map(|b| b.deletes.as_slice()).unwrap_or_default();
+    let deletes = row.del_any().map(|b| b.deletes.as_slice()).unwrap_or_default();
     let keeps = row.res().map(|b| b.keeps.as_slice()).unwrap_or_default();
     deletes.iter().chain(keeps).map(String::as_str)
 }

@@ -95,7 +95,7 @@ impl Bench {
     pub(super) fn clear_network(&mut self) {
         self.sights.clear();
         self.web_session = None;
-        self.owned = false;
+        (self.owned, self.set_ups) = (false, 0);
         let wait = Wait::until(self.now() + super::ADAPTER, &self.stop.hard);
         let cleared = self.tapped.network.as_mut().map(|n| n.clear(&wait));
         if let Some(Err(e)) = cleared {
@@ -401,38 +401,55 @@ impl Bench {
         self.web_session = None;
     }
 
+    /// Whether this check has set the device up.
+    pub fn is_owned(&self) -> bool {
+        self.owned
+    }
+
     /// Sets a factory-fresh device up with a secret of the rig's own and these answers to the decisions of table 26 (row id, option); decisions that are
     /// not named get their first option. Sessions and logins use the new secret from here on.
     pub fn set_up(&mut self, answers: &[(&str, &str)]) -> Result<(), Trouble> {
+        match self.try_set_up(answers, None)? {
+            (true, _) => Ok(()),
+            (false, words) => Err(Trouble::Precondition(format!("the device was not set up: {words}"))),
+        }
+    }
+
+    /// As [`Bench::set_up`], but without the answer to the decision `but`, as if nobody had asked for it. Whether the device went on, and what it said.
+    pub fn try_set_up(&mut self, answers: &[(&str, &str)], but: Option<&str>) -> Result<(bool, String), Trouble> {
         let web = self.web()?;
-        let set_up = web.set_up.clone().ok_or_else(|| Trouble::IxitMissing("`set-up` of [bind.web] of device.toml".to_owned()))?;
+        let mut set_up = web.set_up.ok_or_else(|| Trouble::IxitMissing("`set-up` of [bind.web] of device.toml".to_owned()))?;
         let label = self.dossier.device.sample.label.clone().ok_or_else(|| Trouble::IxitMissing("[sample] label of device.toml".to_owned()))?;
-        let secret = format!("Pb-{:016x}", self.seed());
-        let decisions: Vec<(String, String)> = self
-            .dossier()
-            .ixit
-            .rows(26)
-            .iter()
-            .filter_map(|r| r.dec().filter(|d| d.asked_at_set_up).map(|d| (r.id.row.clone(), d)))
-            .filter_map(|(id, d)| {
-                let chosen = answers.iter().find(|(n, _)| *n == id).map(|(_, v)| (*v).to_owned());
-                Some((id.to_ascii_lowercase(), chosen.or_else(|| d.options.first().cloned())?))
-            })
-            .collect();
-        let mut params: Vec<(&str, &str)> = vec![("user", &label.user), ("label", &label.secret), ("secret", &secret)];
-        params.extend(decisions.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+        // Another one each time: what an earlier owner knew must not open the device of the next.
+        self.set_ups += 1;
+        let secret = format!("Pb-{:016x}-{}", self.seed(), self.set_ups);
+        let mut given = vec![("user".to_owned(), label.user), ("label".to_owned(), label.secret), ("secret".to_owned(), secret.clone())];
+        let mut missing = None;
+        for row in self.dossier.ixit.rows(26) {
+            let Some(dec) = row.dec().filter(|d| d.asked_at_set_up) else { continue };
+            let param = dec.param.clone().unwrap_or_else(|| row.id.row.to_ascii_lowercase());
+            if Some(row.id.row.as_str()) == but {
+                missing = Some(param);
+                continue;
+            }
+            let chosen = answers.iter().find(|(n, _)| *n == row.id.row).map(|(_, v)| (*v).to_owned());
+            given.extend(chosen.or_else(|| dec.options.first().cloned()).map(|v| (param, v)));
+        }
+        if let (Some(missing), Some(body)) = (missing, &set_up.body) {
+            let left = left_out(body, &missing);
+            set_up.body = Some(left.ok_or_else(|| Trouble::IxitAmbiguous(format!("the body of set-up is no JSON object with one {{{missing}}}")))?);
+        }
+        let params: Vec<(&str, &str)> = given.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let seen = self.http(&set_up, &params)?;
-        let done = match &seen {
-            HttpSeen::Answer(a) => self.matches(&set_up.expect, a)?.is_some(),
-            _ => false,
-        };
-        if !done {
-            return Err(Trouble::Precondition(format!("the device was not set up: {}", seen.words())));
+        let words = seen.words();
+        let HttpSeen::Answer(answer) = &seen else { return Err(Trouble::Unreachable(format!("set-up was not answered: {words}"))) };
+        if self.matches(&set_up.expect, answer)?.is_none() {
+            return Ok((false, words));
         }
         self.set_credential(Credential { user: web.user, secret });
         self.web_session = None;
         self.owned = true;
-        Ok(())
+        Ok((true, words))
     }
 
     /// The device on the network with an owner, and the lab as it is declared: what most checks of the network begin with. A device that this check has
@@ -449,6 +466,14 @@ impl Bench {
         self.credential = self.dossier.device.sample.label.clone();
         self.session = None;
     }
+}
+
+/// A JSON object, as a template, without the member that a parameter fills.
+fn left_out(body: &str, param: &str) -> Option<String> {
+    let hole = format!("{{{param}}}");
+    let inner = body.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let (kept, gone): (Vec<&str>, Vec<&str>) = inner.split(',').partition(|member| !member.contains(&hole));
+    (gone.len() == 1).then(|| format!("{{{}}}", kept.join(",")))
 }
 
 /// The lab's resolver.

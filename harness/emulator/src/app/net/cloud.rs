@@ -54,6 +54,8 @@ pub(crate) struct Cloud {
     pub(crate) withdrawn_late: bool,
     /// Deletion of the account's data was asked for.
     pub(crate) deletion: Deletion,
+    /// Twins delete-later, event-after-pause: when what waits is sent.
+    later: Option<u64>,
 }
 
 /// What became of the request to delete the data at the service.
@@ -70,7 +72,7 @@ impl Cloud {
         match self.stage {
             Stage::Idle => None,
             Stage::Pause(at) | Stage::Opening(_, at) | Stage::Greeting(_, at) => Some(at),
-            Stage::Online(_) => [Some(self.ping_at), Some(self.report_at), self.owed].into_iter().flatten().min(),
+            Stage::Online(_) => [Some(self.ping_at), Some(self.report_at), self.owed, self.later].into_iter().flatten().min(),
         }
     }
     /// Whether the device is connected to its cloud.
@@ -199,6 +201,15 @@ impl Thermostat {
                     self.cloud_again(hw);
                     return Ok(());
                 }
+                if self.net.cloud.later.is_some_and(|at| at <= now) {
+                    self.net.cloud.later = None;
+                    if hw.defect(Defect::DeleteLater) {
+                        let serial = self.stores.serial(hw);
+                        self.cloud_event(hw, format!("delete {serial}"));
+                    } else {
+                        self.send_event(hw, conn, true);
+                    }
+                }
                 if self.net.cloud.ping_at <= now {
                     self.net.cloud.ping_at = now + PING_NS;
                     self.net.cloud.owed.get_or_insert(now + ANSWER_NS);
@@ -257,7 +268,12 @@ impl Thermostat {
                     // defect event-lost: a new connection begins with an empty queue.
                     self.drop_events();
                 }
-                self.send_event(hw, conn, true);
+                if hw.defect(Defect::EventAfterPause) {
+                    // twin event-after-pause: state first, news when it is quiet.
+                    self.net.cloud.later = Some(hw.now() + 10 * S);
+                } else {
+                    self.send_event(hw, conn, true);
+                }
                 if hw.defect(Defect::EventRepeatedUntilAcknowledged) {
                     // twin event-repeated-until-acknowledged: a state is no news.
                     self.report(hw, conn);
@@ -305,6 +321,23 @@ impl Thermostat {
             let conn = *conn;
             self.send_event(hw, conn, false);
         }
+    }
+
+    /// The owner wants his data at the service deleted.
+    pub(crate) fn cloud_delete(&mut self, hw: &mut Hw) {
+        // defect delete-said-done: that is what the page shows. defect delete-dropped: nothing is queued while there is no connection.
+        let away = !matches!(self.net.cloud.stage, Stage::Online(_)) && hw.defect(Defect::DeleteDropped);
+        self.net.cloud.deletion = if away || hw.defect(Defect::DeleteSaidDone) { Deletion::Done } else { Deletion::Queued };
+        if away {
+            return;
+        }
+        let serial = self.stores.serial(hw);
+        if hw.defect(Defect::DeleteLater) {
+            // twin delete-later: once an hour, with everything else.
+            self.net.cloud.later = Some(hw.now() + 600 * S);
+            return;
+        }
+        self.cloud_event(hw, format!("delete {serial}"));
     }
 
     /// Forgets what waits for the cloud.

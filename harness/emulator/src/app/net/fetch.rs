@@ -2,7 +2,7 @@
 
 use super::http::{self, Parsed};
 use super::{OPEN_NS, S, UPDATES, client_tls};
-use crate::app::stores::setting;
+use crate::app::stores::{Stores, setting};
 use crate::app::update;
 use crate::app::{Thermostat, smp};
 use crate::boot::{self, SlotState, Version};
@@ -75,9 +75,21 @@ struct Slips {
     stopped: bool,
     /// auto-off-in-ram.
     auto: Option<bool>,
+    /// decision-undone.
+    notices: Option<bool>,
+    /// Twin manifest-twice: it was fetched once.
+    looked: bool,
 }
 
 impl Fetch {
+    /// Whether the owner is told of updates.
+    pub(crate) fn notices(&self, stores: &Stores) -> bool {
+        self.slips.notices.unwrap_or_else(|| stores.notices())
+    }
+    /// Defect decision-undone.
+    pub(crate) fn set_notices(&mut self, on: Option<bool>) {
+        self.slips.notices = on;
+    }
     pub(crate) fn timer(&self) -> Option<u64> {
         self.at
     }
@@ -162,7 +174,7 @@ impl Thermostat {
         // twin net-retry-next-day.
         let again = again && !hw.defect(Defect::NetRetryNextDay);
         let fetch = &mut self.net.fetch;
-        (fetch.slips.elsewhere, fetch.slips.second) = (None, false);
+        (fetch.slips.elsewhere, fetch.slips.second, fetch.slips.looked) = (None, false, false);
         fetch.slips.refusals += u32::from(last == "untrusted");
         fetch.last = last;
         fetch.tries += 1;
@@ -305,6 +317,11 @@ impl Thermostat {
         let alone = (self.auto_update() || hw.defect(Defect::AutoOffIgnored)) && !hw.defect(Defect::AutoNever);
         if !self.net.fetch.install && !alone {
             self.fetch_over(hw, "available", false);
+            return Ok(());
+        }
+        if hw.defect(Defect::ManifestTwice) && !std::mem::replace(&mut self.net.fetch.slips.looked, true) {
+            // twin manifest-twice: what was read an hour ago may be old.
+            self.fetch_ask(hw, conn);
             return Ok(());
         }
         let fetch = &mut self.net.fetch;

@@ -165,12 +165,29 @@ pub fn reply(status: u16, kind: &str, extra: &str, body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Twin answers-chunked: the same answer in chunks of at most 16 bytes.
+pub fn chunked(reply: &[u8]) -> Vec<u8> {
+    let Some(end) = reply.windows(4).position(|w| w == b"\r\n\r\n") else { return reply.to_vec() };
+    let head = String::from_utf8_lossy(&reply[..end]).into_owned();
+    let kept = head.lines().filter(|l| !l.to_ascii_lowercase().starts_with("content-length:"));
+    let mut out: Vec<u8> = kept.flat_map(|l| [l.as_bytes(), b"\r\n"].concat()).collect();
+    out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+    for part in reply[end + 4..].chunks(16) {
+        out.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+        out.extend_from_slice(part);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"0\r\n\r\n");
+    out
+}
+
 fn word(status: u16) -> &'static str {
     match status {
         200 => "OK",
         202 => "Accepted",
         204 => "No Content",
         301 => "Moved Permanently",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

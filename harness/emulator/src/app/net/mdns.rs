@@ -25,7 +25,9 @@ pub(super) fn announce(hw: &mut Hw, ssid: &str) {
         hw.net_open("stats.tracker.example", 443, None);
     }
     let packet = packet(&["TH-1", "_https", "_tcp", "local"], HTTPS, &text);
-    hw.net_ask(GROUP.0, GROUP.1, &packet);
+    // Nobody answers an announcement.
+    let asked = hw.net_ask(GROUP.0, GROUP.1, &packet);
+    hw.net_forget(asked);
 }
 
 /// A response with one SRV and one TXT record.

@@ -2,6 +2,7 @@
 
 use super::{S, TIME, somewhere};
 use crate::app::Thermostat;
+use crate::defects::Defect;
 use crate::hw::{Hw, Stop};
 
 /// Firmware of this generation was not made before 2026-01-01.
@@ -74,7 +75,9 @@ impl Thermostat {
         let first = self.net.clock.known.is_none();
         let clock = &mut self.net.clock;
         (clock.asked, clock.failures, clock.known) = (None, 0, Some((epoch, hw.now())));
-        clock.next = Some(hw.now() + HOURLY_NS + hw.rng() % HOURLY_NS);
+        // twin time-asked-twice: one answer may be a lie.
+        let soon = first && hw.defect(Defect::TimeAskedTwice);
+        clock.next = Some(hw.now() + if soon { 60 * S } else { HOURLY_NS + hw.rng() % HOURLY_NS });
         if first {
             self.cloud_begin(hw);
             self.fetch_begin(hw);

@@ -117,6 +117,10 @@ impl Thermostat {
 
     pub(crate) fn web_accepted(&mut self, hw: &mut Hw, conn: u64, port: u16, from: u8) {
         // twin closes-strangers: whoever has nothing to say goes soon.
+        if hw.defect(Defect::WebSlowStart) && self.net.up_since.is_none_or(|at| hw.now() < at + 3 * S) {
+            // twin web-slow-start: the port is there, the service is not yet.
+            return hw.net_end(conn, true);
+        }
         let patience = if hw.defect(Defect::ClosesStrangers) { S } else { IDLE_NS };
         if self.net.web.conns.len() >= CONNS_MOST {
             return hw.net_end(conn, true);
@@ -140,12 +144,19 @@ impl Thermostat {
                 Parsed::Whole(request, used) => {
                     state.buffer.drain(..used);
                     state.requests += 1;
-                    let last = state.requests >= REQUESTS_MOST || request.field("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
+                    let last = state.requests >= REQUESTS_MOST
+                        || hw.defect(Defect::ClosesAfterAnswer)
+                        || request.field("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
                     let port = state.port;
                     self.net.web.asker = asker(hw, state.from, &request);
+                    if hw.defect(Defect::NetLog) {
+                        // twin net-log.
+                        hw.println(crate::hw::Uart::Console, "NET request")?;
+                    }
                     // defect login-over-plain-http: one handler for both ports.
                     let plain = port == HTTP && !(request.path == "/api/login" && hw.defect(Defect::LoginOverPlainHttp));
-                    let reply = if plain { elsewhere(&request) } else { self.web_request(hw, &request)? };
+                    let reply = if plain { elsewhere(hw, &request) } else { self.web_request(hw, &request)? };
+                    let reply = if hw.defect(Defect::AnswersChunked) { http::chunked(&reply) } else { reply };
                     hw.net_send(conn, &reply);
                     if last {
                         self.net.web.conns.remove(&conn);
@@ -222,8 +233,12 @@ impl Thermostat {
             // defect any-session: looks like one, so it is one.
             return Some((shown.to_owned(), Role::Owner));
         }
+        if hw.defect(Defect::SessionSurvivesReset) && self.stores.kept_session() == Some(shown.as_bytes()) {
+            // defect session-survives-reset: so that the app need not log in again.
+            return Some((shown.to_owned(), Role::Owner));
+        }
         let session = self.net.web.sessions.iter_mut().find(|s| s.until > now && crate::app::seal::same(s.token.as_bytes(), shown.as_bytes()))?;
-        session.until = now + SESSION_NS;
+        session.until = now + session_time(hw);
         Some((session.token.clone(), session.role))
     }
 
@@ -237,7 +252,7 @@ impl Thermostat {
         if self.net.web.sessions.len() >= SESSIONS_MOST {
             self.net.web.sessions.remove(0);
         }
-        self.net.web.sessions.push(Session { token: token.clone(), role, until: hw.now() + SESSION_NS });
+        self.net.web.sessions.push(Session { token: token.clone(), role, until: hw.now() + session_time(hw) });
         token
     }
 
@@ -261,7 +276,11 @@ impl Thermostat {
 
     /// Wrong secrets in a row, as this unit counts them.
     fn fails(&self, hw: &Hw) -> u32 {
-        if counts_in_ram(hw) { self.net.web.slips.fails.get(&self.net.web.asker).copied().unwrap_or(0) } else { self.stores.web_fails() }
+        if counts_in_ram(hw) {
+            self.net.web.slips.fails.get(&self.net.web.asker).copied().unwrap_or(0)
+        } else {
+            self.stores.web_fails().max(self.net.web.slips.fails.get(&u32::MAX).copied().unwrap_or(0))
+        }
     }
 
     fn set_fails(&mut self, hw: &mut Hw, fails: u32) -> Result<(), Stop> {
@@ -269,6 +288,14 @@ impl Thermostat {
             let asker = self.net.web.asker;
             self.net.web.slips.fails.insert(asker, fails);
             return Ok(());
+        }
+        // twin lock-stored-from-second: less wear, and still long before the lock.
+        if fails == 1 && self.stores.web_fails() == 0 && hw.defect(Defect::LockStoredFromSecond) {
+            self.net.web.slips.fails.insert(u32::MAX, 1);
+            return Ok(());
+        }
+        if hw.defect(Defect::LockStoredFromSecond) {
+            self.net.web.slips.fails.remove(&u32::MAX);
         }
         self.stores.set_web_fails(hw, fails)
     }
@@ -344,13 +371,17 @@ impl Thermostat {
             _ => None,
         };
         let Some(role) = role else { return self.web_failed(hw) };
+        let session = self.new_session(hw, role);
+        if role == Role::Owner && hw.defect(Defect::SessionSurvivesReset) {
+            self.stores.keep_session(hw, &session)?;
+        }
         // A guest's success says nothing about whoever guesses the owner's secret.
         if role == Role::Owner {
             self.set_fails(hw, 0)?;
             let asker = self.net.web.asker;
             self.net.web.locked.remove(&asker);
         }
-        Ok((200, json!({ "session": self.new_session(hw, role) })))
+        Ok((200, json!({ "session": session })))
     }
 
     /// The first owner: proves that the label is at hand, chooses a secret, decides.
@@ -371,7 +402,9 @@ impl Thermostat {
         if (!good_secret(&secret) || secret == label) && !hw.defect(Defect::SetUpTakesAnySecret) {
             return Ok(error(400, "choose a secret of 8 to 64 characters that is not the label's"));
         }
-        let (Some(auto_update), Some(telemetry)) = (flag("auto-update"), flag("telemetry")) else {
+        // defect decision-not-asked: what is not answered is on. defect decision-no-ignored: any answer is.
+        let asked = flag("auto-update").or(hw.defect(Defect::DecisionNotAsked).then_some(true)).map(|on| on || hw.defect(Defect::DecisionNoIgnored));
+        let (Some(auto_update), Some(telemetry)) = (asked, flag("telemetry")) else {
             return Ok(error(400, "decide on auto-update and telemetry"));
         };
         self.stores.set_password(hw, &secret)?;
@@ -388,6 +421,12 @@ impl Thermostat {
         self.fetch_begin(hw);
         Ok((200, json!({ "set-up": true })))
     }
+}
+
+/// How long a session lives without a request.
+fn session_time(hw: &Hw) -> u64 {
+    // twin session-short.
+    if hw.defect(Defect::SessionShort) { 30 * S } else { SESSION_NS }
 }
 
 /// Whose count a request falls on: everybody's, but on units with defects.
@@ -412,8 +451,10 @@ fn good_secret(secret: &str) -> bool {
 }
 
 /// Plain HTTP answers nothing but where the interface is.
-fn elsewhere(request: &Request) -> Vec<u8> {
+fn elsewhere(hw: &Hw, request: &Request) -> Vec<u8> {
     let host = request.field("host").and_then(|h| h.split(':').next()).filter(|h| h.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)));
     let place = format!("Location: https://{}:{HTTPS}/\r\n", host.unwrap_or("th1.local"));
-    http::reply(301, "text/plain", &place, b"")
+    // twin redirect-permanent.
+    let status = if hw.defect(Defect::RedirectPermanent) { 308 } else { 301 };
+    http::reply(status, "text/plain", &place, b"")
 }

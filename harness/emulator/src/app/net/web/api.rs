@@ -22,7 +22,9 @@ impl Thermostat {
         let owner = role == Role::Owner;
         let method = request.method.as_str();
         // defect guest-may-change: the role is looked at by the page only.
-        if method != "GET" && !owner && request.path != "/api/logout" && !hw.defect(Defect::GuestMayChange) {
+        // defect guest-may-reset: of all pages this one was forgotten.
+        let forgotten = request.path == "/api/reset" && hw.defect(Defect::GuestMayReset);
+        if method != "GET" && !owner && request.path != "/api/logout" && !forgotten && !hw.defect(Defect::GuestMayChange) {
             return Ok(error(403, "for the owner only"));
         }
         let text = |key: &str| body.get(key).and_then(Value::as_str);
@@ -36,7 +38,7 @@ impl Thermostat {
                 (200, json!({ "ok": true }))
             }
             ("GET", "/api/state") => self.state(hw),
-            ("GET", "/api/security") => self.security(),
+            ("GET", "/api/security") => self.security(hw),
             ("GET", path) if path.starts_with("/api/settings/") => match path.strip_prefix("/api/settings/").and_then(setting) {
                 Some(s) if s.secret => error(403, "never shown"),
                 Some(s) => (200, json!({ "value": self.stores.get(hw, s) })),
@@ -91,10 +93,14 @@ impl Thermostat {
                 }
                 None => error(400, "on: true or false"),
             },
-            ("GET", "/api/update-notice") => (200, json!({ "on": self.stores.notices() })),
+            ("GET", "/api/update-notice") => (200, json!({ "on": self.net.fetch.notices(&self.stores) })),
             ("PUT", "/api/update-notice") => match flag("on") {
                 Some(on) => {
-                    self.stores.set_notices(hw, on)?;
+                    // defect decision-undone: the switch is kept in RAM.
+                    self.net.fetch.set_notices(hw.defect(Defect::DecisionUndone).then_some(on));
+                    if !hw.defect(Defect::DecisionUndone) {
+                        self.stores.set_notices(hw, on)?;
+                    }
                     (200, json!({ "ok": true }))
                 }
                 None => error(400, "on: true or false"),
@@ -102,7 +108,7 @@ impl Thermostat {
             ("GET", "/api/update") => {
                 let fetch = &self.net.fetch;
                 // defect notice-off-ignored.
-                let told = self.stores.notices() || hw.defect(Defect::NoticeOffIgnored);
+                let told = self.net.fetch.notices(&self.stores) || hw.defect(Defect::NoticeOffIgnored);
                 let notice = fetch
                     .offer
                     .as_ref()
@@ -128,14 +134,16 @@ impl Thermostat {
                     } else {
                         self.stores.set_consent_in_ram(given);
                     }
+                    if !given && hw.defect(Defect::WithdrawalMessage) {
+                        // twin withdrawal-message.
+                        self.cloud_event(hw, "consent withdrawn".to_owned());
+                    }
                     (200, json!({ "ok": true }))
                 }
                 None => error(400, "telemetry: true or false"),
             },
             ("POST", "/api/service-data/delete") => {
-                self.net.cloud.deletion = Deletion::Queued;
-                let serial = self.stores.serial(hw);
-                self.cloud_event(hw, format!("delete {serial}"));
+                self.cloud_delete(hw);
                 (202, json!({ "deletion": "queued" }))
             }
             ("GET", "/api/service-data/delete") => {
@@ -182,13 +190,21 @@ impl Thermostat {
     }
 
     /// The product's own look at its set-up.
-    fn security(&self) -> Reply {
+    fn security(&self, hw: &Hw) -> Reply {
         let mut warnings = Vec::new();
+        if hw.defect(Defect::SecurityAlwaysOk) {
+            // defect security-always-ok: the page was drawn before there was something to look at.
+            return (200, json!({ "ok": true, "warnings": warnings }));
+        }
         if !self.auto_update() {
             warnings.push("automatic updates are off");
         }
         if self.stores.has_guest() {
             warnings.push("a guest may look");
+        }
+        if hw.defect(Defect::SecurityTellsMore) {
+            // twin security-tells-more.
+            return (200, json!({ "ok": warnings.is_empty(), "warnings": warnings, "fine": ["secret chosen", "connection secured"] }));
         }
         (200, json!({ "ok": warnings.is_empty(), "warnings": warnings }))
     }
