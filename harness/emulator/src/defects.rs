@@ -249,6 +249,11 @@ DecisionNotAsked, Defect, "choices", "decision-not-asked", "set-up goes on witho
 DecisionNoIgnored, Defect, "choices", "decision-no-ignored", "the answer `no` about automatic updates is stored as yes", "checks.md row 28";
 DecisionUndone, Defect, "choices", "decision-undone", "notices of updates are on again after a power cut", "checks.md row 80";
 SecurityAlwaysOk, Defect, "choices", "security-always-ok", "the device's own security check finds nothing, whatever is switched off", "checks.md row 81";
+BasicAuthPage, Defect, "credentials", "basic-auth-page", "a maintenance page of the local interface asks for a login of its own", "checks.md row 1";
+ModelSdkName, Defect, "exposure", "model-sdk-name", "the device calls itself by the name of the development kit", "checks.md row 13";
+OlderLibrary, Defect, "exposure", "older-library", "the local interface names an older TLS library than the one that was reviewed", "checks.md row 46";
+BootAsksTftp, Defect, "update", "boot-asks-tftp", "at each start an image is asked for by TFTP", "checks.md row 26";
+FailedBootCalls, Defect, "update", "failed-boot-calls", "the loader calls a host of its own when verification fails", "checks.md row 63";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -286,6 +291,7 @@ TimeAskedTwice, Twin, "communication", "time-asked-twice", "the time server is a
 ManifestTwice, Twin, "update", "manifest-twice", "the manifest is fetched again before the image", "checks.md row 22";
 EventAfterPause, Twin, "outage", "event-after-pause", "what waits for the service is sent ten seconds after the connection is back", "checks.md row 64";
 SecurityTellsMore, Twin, "choices", "security-tells-more", "the device's own security check also counts what is fine", "checks.md row 81";
+LibraryNamed, Twin, "exposure", "library-named", "the local interface names the library that was reviewed, and its version", "checks.md row 46";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 

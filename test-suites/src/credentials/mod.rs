@@ -3,6 +3,7 @@
 mod access;
 mod change;
 mod defaults;
+mod found;
 mod guesses;
 mod lock;
 
@@ -26,6 +27,7 @@ fn web_login(row: &Row) -> bool {
 
 /// The checks, in the order in which they run.
 pub const CHECKS: &[Check] = &[
+    found::FOUND,
     defaults::SET_UP_FIRST,
     defaults::KNOWN_PAIRS,
     defaults::CHANNEL,

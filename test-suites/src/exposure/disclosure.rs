@@ -171,7 +171,7 @@ fn owners_view(bench: &mut Bench) -> Result<String, Trouble> {
 }
 
 /// Answers to strangers' requests, good and bad.
-fn pages(bench: &mut Bench) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+pub(super) fn pages(bench: &mut Bench) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
     let web = bench.web()?;
     let dial = if web.tls { Dial::tls(web.port) } else { Dial::plain(web.port) };
     let mut requests: Vec<String> = PATHS.iter().map(|p| format!("GET {p} HTTP/1.1\r\nHost: device\r\n\r\n")).collect();
@@ -194,7 +194,7 @@ fn pages(bench: &mut Bench) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
 }
 
 /// What each open port says by itself.
-fn banners(bench: &mut Bench) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+pub(super) fn banners(bench: &mut Bench) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
     let mut out = Vec::new();
     for port in scan_tcp(bench)?.open {
         let wait = bench.wait(BANNER);

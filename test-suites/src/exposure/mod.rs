@@ -1,6 +1,7 @@
 //! Suite `exposure`: what of the device can be reached over its network, in every state, and what it tells strangers (5.6-1, 5.6-2).
 
 mod disclosure;
+mod names;
 mod ports;
 mod states;
 
@@ -24,4 +25,5 @@ fn networks(row: &Row) -> bool {
 }
 
 /// The checks, in the order in which they run.
-pub const CHECKS: &[Check] = &[ports::DECLARED, states::BOOTS, states::OUTAGES, disclosure::STRANGERS, states::RESETS];
+pub const CHECKS: &[Check] =
+    &[ports::DECLARED, states::BOOTS, states::OUTAGES, disclosure::STRANGERS, names::MODEL, names::LIBRARIES, states::RESETS];

@@ -17,6 +17,7 @@ mod server;
 mod steps;
 mod transfer;
 mod trial;
+mod undeclared;
 
 use proofbench_model::dossier::Row;
 use proofbench_runner::{Capability, Check};
@@ -52,8 +53,10 @@ pub const CHECKS: &[Check] = &[
     trial::BROKEN,
     matrix::LENGTHS,
     secure_boot::TAMPERED,
+    secure_boot::QUIET,
     trial::INSTALL,
     after_reset::AFTER_RESET,
+    undeclared::UNDECLARED,
     server::imitated::IMITATED,
     server::interrupted::INTERRUPTED,
     server::images::MATRIX,

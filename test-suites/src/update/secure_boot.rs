@@ -17,6 +17,7 @@ use proofbench_model::dossier::Row;
 use proofbench_runner::{Bench, Capability, Check, Permission, Trouble};
 use std::time::Duration;
 
+const TRAFFIC: &str = "5.7-2-2 b";
 const UNITS: &[&str] = &["5.7-1-2 a", "5.7-2-2 a"];
 const RUNS: &str = "5.7-1-2 a";
 const ALERT: &str = "5.7-2-2 a";
@@ -42,6 +43,22 @@ pub const TAMPERED: Check = Check {
     control: "the unchanged flash starts before and after, and the image in the region is one of the maker's, byte by byte",
     budget: BUDGET,
     run: |bench| each_row(bench, UNITS, tampered),
+};
+
+/// Row 63.
+pub const QUIET: Check = Check {
+    id: "update/boot-tampered-traffic",
+    title: "after changed software was found nothing leaves the device but what is declared",
+    units: &[TRAFFIC],
+    table: Some(20),
+    row_wanted: Some(|row| row.sec_boot().is_some()),
+    needs: &[Capability::Console, Capability::Power, Capability::UpdatePath, Capability::Storage, Capability::Network],
+    permissions: &[Permission::FlashWrite],
+    defects: &["failed-boot-calls"],
+    twins: &["slot-fallback", "slow-boot", "time-asked-twice"],
+    control: "the unchanged device is seen to use its network after a start, in the same time",
+    budget: BUDGET,
+    run: |bench| each_row(bench, &[TRAFFIC], quiet),
 };
 
 /// Row 61.
@@ -335,4 +352,51 @@ fn old_by_old(bench: &mut Bench, ground: &Ground, report: &mut Report, olds: &[G
         }
     }
     Ok(true)
+}
+
+/// How long a start is watched on the network.
+const WATCHED: Duration = Duration::from_secs(120);
+
+/// No alert over the network is in a binding: a device that halts sends nothing, one that starts an intact copy is that copy.
+fn quiet(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
+    bench.at_home()?;
+    let lab = any_lab(bench)?;
+    let ground = ground(bench, row, lab)?;
+    bench.forget_sights()?;
+    bench.watch(WATCHED)?;
+    if bench.sights().is_empty() {
+        return Err(Trouble::NoOpportunity("the unchanged device was not seen on its network".to_owned()));
+    }
+    let slot = usize::try_from(ground.region.len).map_err(|_| Trouble::IxitAmbiguous("region larger than memory".to_owned()))?;
+    let changes = changes(&ground.image, slot).map_err(|e| Trouble::IxitAmbiguous(format!("image {}: {e}", ground.image.version)))?;
+    let change = changes.iter().find(|c| c.mutates == Part::Payload).or(changes.first());
+    let change = change.ok_or_else(|| Trouble::IxitAmbiguous("no change of the image can be made".to_owned()))?;
+    let mut bytes = change.bytes.clone();
+    bytes.resize(bytes.len().max(ground.image.bytes.len()), 0xff);
+    ground.write(bench, &bytes)?;
+    bench.forget_sights()?;
+    bench.power_on()?;
+    let started = bench.try_ready(path::recovery(bench))?.is_some();
+    let spoke = started || !bench.boot_seen().log.is_empty();
+    bench.watch(WATCHED)?;
+    let sent: Vec<String> = bench.sights().iter().map(|s| format!("{}:{}", s.host, s.port)).collect();
+    ground.restore(bench)?;
+    if !spoke {
+        return Err(Trouble::Unreachable(format!("{}: nothing on the console", change.id)));
+    }
+    let expected = "with changed software the device sends nothing that is not declared for that case";
+    bench.strength(format!("{} in `{}`, {WATCHED:?} after the start", change.id, ground.bind.region));
+    if started && ground.has_spare(bench) {
+        report.satisfied(bench, TRAFFIC, expected, "an intact copy was started: what it sends is its own");
+    } else if started {
+        return Err(Trouble::NoOpportunity("the device started although no intact copy was there: see the check of what runs".to_owned()));
+    } else if sent.is_empty() {
+        report.satisfied(bench, TRAFFIC, expected, "nothing was sent");
+    } else {
+        let mut to = sent;
+        to.dedup();
+        to.truncate(8);
+        report.violated(bench, TRAFFIC, expected, &format!("sent to {}", to.join(", ")));
+    }
+    Ok(())
 }

@@ -230,7 +230,8 @@ impl Lab {
 
     fn ask(&mut self, now: u64, conn: u64, place: (String, u16), bytes: Vec<u8>, answers: &mut Answers) {
         let (host, port) = place;
-        let group = host.split('.').next().and_then(|o| o.parse::<u8>().ok()).is_some_and(|o| (224..240).contains(&o));
+        // Multicast and broadcast need no name and have no service.
+        let group = host.split('.').next().and_then(|o| o.parse::<u8>().ok()).is_some_and(|o| (224..240).contains(&o) || o == 255);
         if group {
             return self.see(now, &host, port, 0, Sight::Datagram(bytes));
         }

@@ -71,6 +71,9 @@ pub struct WebBind {
     /// Sets a factory-fresh device up: `{user}` and `{label}` of the sample, `{secret}` the owner's choice, and each decision of table 26 by its row id.
     #[serde(default)]
     pub set_up: Option<HttpAction>,
+    /// Tells the model designation; group `value`.
+    #[serde(default)]
+    pub model: Option<HttpAction>,
     /// The device's own look at how it is set up; group `value` is `true` if it finds nothing to warn of.
     #[serde(default)]
     pub security: Option<HttpAction>,

@@ -15,6 +15,15 @@ const TEST_NS: u64 = 30 * S;
 /// Defect recovery-port-offline: after so many attempts in vain.
 const IN_VAIN: u32 = 5;
 
+/// What services that should not be there say first.
+pub(super) fn banner(port: u16) -> Option<&'static [u8]> {
+    match port {
+        FTP => Some(b"220 TH-1 file service\r\n"),
+        TELNET => Some(b"th1 login: "),
+        _ => None,
+    }
+}
+
 impl Thermostat {
     /// At start, and whenever something has changed that they depend on.
     pub(crate) fn open_extra(&mut self, hw: &mut Hw) {

@@ -125,6 +125,9 @@ impl Thermostat {
         if self.net.web.conns.len() >= CONNS_MOST {
             return hw.net_end(conn, true);
         }
+        if let Some(banner) = super::extra::banner(port) {
+            hw.net_send(conn, banner);
+        }
         self.net.web.conns.insert(conn, Conn { port, from, buffer: Vec::new(), until: hw.now() + patience, requests: 0 });
     }
 
@@ -194,7 +197,13 @@ impl Thermostat {
         }
         let name = setting("name").map(|s| self.stores.get(hw, s)).unwrap_or_default();
         // defect version-in-header: the framework's default.
-        let server = if hw.defect(Defect::VersionInHeader) { format!("Server: th1/{}\r\n", self.info.version) } else { String::new() };
+        let server = match () {
+            () if hw.defect(Defect::VersionInHeader) => format!("Server: th1/{}\r\n", self.info.version),
+            // defect older-library: the report is about the next version. twin library-named.
+            () if hw.defect(Defect::OlderLibrary) => "Server: rustls/0.20.1\r\n".to_owned(),
+            () if hw.defect(Defect::LibraryNamed) => "Server: rustls/0.23.10\r\n".to_owned(),
+            () => String::new(),
+        };
         // defect name-on-error-page: a friendly error page.
         let greets = status >= 400 && hw.defect(Defect::NameOnErrorPage);
         // twin plain-error-page.
@@ -211,7 +220,12 @@ impl Thermostat {
     fn route(&mut self, hw: &mut Hw, request: &Request) -> Result<Reply, Stop> {
         let Some(body) = request.json() else { return Ok(error(400, "the body is no JSON object")) };
         match (request.method.as_str(), request.path.as_str()) {
-            ("GET", "/api/info") => return Ok((200, json!({ "model": "TH-1", "set-up": self.stores.is_set_up() }))),
+            ("GET", "/api/info") => {
+                return Ok((
+                    200,
+                    json!({ "model": if hw.defect(Defect::ModelSdkName) { "SDK-demo" } else { "TH-1" }, "set-up": self.stores.is_set_up() }),
+                ));
+            }
             ("POST", "/api/setup") => return self.set_up(hw, &body),
             ("POST", "/api/login") => return self.web_login(hw, &body),
             _ => {}

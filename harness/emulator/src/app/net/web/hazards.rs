@@ -40,6 +40,10 @@ pub(super) fn extra(hw: &Hw, request: &Request) -> Option<Vec<u8>> {
     match (request.method.as_str(), request.path.as_str()) {
         // defect hidden-upgrade: the factory's way in.
         ("POST", "/cgi-bin/upgrade") if hw.defect(Defect::HiddenUpgrade) => page("ready for image"),
+        // defect basic-auth-page: from the library's examples.
+        ("GET", "/manager") if hw.defect(Defect::BasicAuthPage) => {
+            Some(http::reply(401, "text/plain", "WWW-Authenticate: Basic realm=\"maintenance\"\r\n", b"login required"))
+        }
         // defect debug-console.
         (_, "/debug/console") if hw.defect(Defect::DebugConsole) => page("th1# "),
         (_, path) if hw.defect(Defect::HttpTraversal) && percent(path).is_some_and(|p| p.contains("..")) => {
