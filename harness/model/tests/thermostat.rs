@@ -12,5 +12,5 @@ fn the_thermostats_dossier_is_read_without_an_error() {
     let files = DossierFiles { device: read("device.toml"), ics: read("ics.toml"), ixit: read("ixit.toml") };
     let dossier = Dossier::parse(&files).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(dossier.ics.rows().count(), 68);
-    assert_eq!(dossier.ixit.rows(25).len(), 3);
+    assert_eq!(dossier.ixit.rows(25).len(), 5);
 }
