@@ -6,6 +6,7 @@ pub mod consent;
 pub mod credentials;
 pub mod debug_port;
 pub mod exposure;
+pub mod fleet;
 pub mod input;
 pub mod outage;
 pub mod power_loss;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<&'static Check> {
         credentials::CHECKS,
         consent::CHECKS,
         choices::CHECKS,
+        fleet::CHECKS,
         outage::CHECKS,
         debug_port::CHECKS,
         update::CHECKS,

@@ -1,7 +1,7 @@
 //! The channels of one open rig.
 
 use proofbench_channel::debug::DebugPort;
-use proofbench_channel::{Clock, Console, CrashSpace, Fixture, Network, Power, Reset, Storage, UpdatePath};
+use proofbench_channel::{Clock, Console, CrashSpace, Fixture, Fleet, Network, Power, Reset, Storage, UpdatePath};
 use std::fmt;
 
 /// What a rig's drivers opened: a clock, and whatever the rig has. An absent channel is an absent capability; nothing else says so.
@@ -24,6 +24,8 @@ pub struct Channels {
     pub update: Option<Box<dyn UpdatePath>>,
     /// The network between the lab and it.
     pub network: Option<Box<dyn Network>>,
+    /// Other units of the same model.
+    pub fleet: Option<Box<dyn Fleet>>,
     /// Its crash states, where the rig owns the storage.
     pub crash: Option<Box<dyn CrashSpace>>,
 }
@@ -31,7 +33,19 @@ pub struct Channels {
 impl Channels {
     /// A bench with a clock and nothing wired.
     pub fn new(clock: Box<dyn Clock>) -> Self {
-        Self { clock, console: None, power: None, reset: None, debug: None, fixture: None, storage: None, update: None, network: None, crash: None }
+        Self {
+            clock,
+            console: None,
+            power: None,
+            reset: None,
+            debug: None,
+            fixture: None,
+            storage: None,
+            update: None,
+            network: None,
+            fleet: None,
+            crash: None,
+        }
     }
 
     /// One line for each channel that is there: its name and what its driver says of itself.
@@ -60,6 +74,9 @@ impl Channels {
         }
         if let Some(c) = &self.network {
             lines.push(("network", c.describe()));
+        }
+        if let Some(c) = &self.fleet {
+            lines.push(("fleet", c.describe()));
         }
         if let Some(c) = &self.crash {
             lines.push(("crash", c.medium()));

@@ -1,5 +1,6 @@
 //! Every channel over one emulated device in virtual time: waiting costs no real time.
 
+mod fleet;
 mod lab;
 mod network;
 mod pins;
@@ -41,13 +42,24 @@ pub struct EmulatedSetup {
 /// Opens an emulated device, without power, with all of its channels. Unknown names are an error that lists the valid ones.
 pub fn open(setup: &EmulatedSetup) -> Result<Channels, ChannelError> {
     let unknown = |what: &str| format!("set up emulated unit {} ({what})", setup.unit);
-    let defects = Defects::parse(&setup.defects).map_err(|e| ChannelError::caused(ErrorKind::Unsupported, unknown("defects"), e))?;
+    let defects = parsed(setup)?;
     let medium = match &setup.medium {
         None => Medium::default(),
         Some(name) => name.parse().map_err(|e| ChannelError::caused(ErrorKind::Unsupported, unknown("medium"), Box::new(e)))?,
     };
     let world = World::new(&Setup::new(setup.unit, setup.seed, &setup.image).with_defects(defects).on(medium));
     faulty::apply(channels(Rc::new(RefCell::new(world)), setup.unit), &setup.faults, setup.seed)
+}
+
+/// Its defects and twins.
+fn parsed(setup: &EmulatedSetup) -> Result<Defects, ChannelError> {
+    let doing = || format!("set up emulated unit {} (defects)", setup.unit);
+    Defects::parse(&setup.defects).map_err(|e| ChannelError::caused(ErrorKind::Unsupported, doing(), e))
+}
+
+/// Units 1 to `units` of the same model with the same defects.
+pub fn fleet(setup: &EmulatedSetup, units: u32) -> Box<dyn proofbench_channel::Fleet> {
+    Box::new(fleet::EmulatedFleet::new(setup, units))
 }
 
 /// All channels over this world, whose device is the unit of that number.

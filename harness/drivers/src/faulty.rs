@@ -1,5 +1,6 @@
 //! Faults of the bench, as wrappers around any channel: what a broken or lying rig looks like. No fault may turn into PASS or FAIL.
 
+mod fleet;
 mod lines;
 mod net;
 mod parts;
@@ -9,6 +10,7 @@ use proofbench_channel::{ChannelError, Clock, ErrorKind, Moment, Wait};
 use std::cell::RefCell;
 use std::rc::Rc;
 
+pub use fleet::fleet;
 pub use lines::{DeadConsole, GarbledConsole};
 pub use net::FaultyNetwork;
 pub use parts::{BackFed, DeafUpdate, LyingStorage, SilentProbe, StaleStorage, StuckPower};
@@ -34,6 +36,7 @@ pub const ALL: &[BenchFault] = &[
     BenchFault { name: "deaf-update", what: "the update path never answers" },
     BenchFault { name: "dead-link", what: "the network cable is not in, and the switch says that it is" },
     BenchFault { name: "stale-lab", what: "a service of the lab that is up is not changed any more, and the lab says that it was" },
+    BenchFault { name: "same-label", what: "one unit's label was read twice, and another's not at all" },
     BenchFault { name: "deaf-lab", what: "the lab's services work, and nothing of what the device does on them is reported" },
 ];
 
@@ -51,6 +54,8 @@ pub fn apply(mut channels: Channels, faults: &[String], seed: u64) -> Result<Cha
             "stale-flash-reader" => channels.storage = channels.storage.map(|s| Box::new(StaleStorage::new(s)) as _),
             "dead-link" => channels.network = channels.network.map(|n| Box::new(FaultyNetwork::dead_link(n)) as _),
             "stale-lab" => channels.network = channels.network.map(|n| Box::new(FaultyNetwork::stale(n)) as _),
+            // Around the fleet, which is opened beside the device: [`fleet`].
+            "same-label" => {}
             "deaf-lab" => {
                 if let Some(network) = channels.network.take() {
                     let clock = SharedClock(Rc::new(RefCell::new(channels.clock)));

@@ -11,6 +11,7 @@ pub mod debug;
 pub mod emulated;
 pub mod faulty;
 pub mod file;
+pub mod fleet;
 mod gpio;
 pub mod line;
 pub mod power;

@@ -254,6 +254,15 @@ ModelSdkName, Defect, "exposure", "model-sdk-name", "the device calls itself by 
 OlderLibrary, Defect, "exposure", "older-library", "the local interface names an older TLS library than the one that was reviewed", "checks.md row 46";
 BootAsksTftp, Defect, "update", "boot-asks-tftp", "at each start an image is asked for by TFTP", "checks.md row 26";
 FailedBootCalls, Defect, "update", "failed-boot-calls", "the loader calls a host of its own when verification fails", "checks.md row 63";
+LabelIsMac, Defect, "fleet", "label-is-mac", "the label's password is the unit's network address, turned round", "checks.md row 4";
+LabelFromSerial, Defect, "fleet", "label-from-serial", "the label's password is a digest of the serial number, without a key, cut", "checks.md row 4";
+LabelCounts, Defect, "fleet", "label-counts", "the label's password is one more than the last unit's", "checks.md row 4";
+LabelRepeats, Defect, "fleet", "label-repeats", "every sixteenth unit has the same label's password", "checks.md row 4";
+RootKeyShared, Defect, "fleet", "root-key-shared", "all units have the same root key, and all keys that follow from it", "checks.md row 36";
+IdentityShared, Defect, "fleet", "identity-shared", "all units show the cloud the same key", "hil-map T-TLS; checks.md row 36";
+FirstTogether, Defect, "fleet", "first-together", "all units reach for the cloud in the same second after power-on", "checks.md row 67";
+RetrySeedShared, Defect, "fleet", "retry-seed-shared", "the chance in the pauses is the same in all units", "checks.md row 66";
+LooksTogether, Defect, "fleet", "looks-together", "all units look for updates in the same second after start", "checks.md row 29";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -292,6 +301,8 @@ ManifestTwice, Twin, "update", "manifest-twice", "the manifest is fetched again 
 EventAfterPause, Twin, "outage", "event-after-pause", "what waits for the service is sent ten seconds after the connection is back", "checks.md row 64";
 SecurityTellsMore, Twin, "choices", "security-tells-more", "the device's own security check also counts what is fine", "checks.md row 81";
 LibraryNamed, Twin, "exposure", "library-named", "the local interface names the library that was reviewed, and its version", "checks.md row 46";
+LabelKeyed, Twin, "fleet", "label-keyed", "the label's password is derived from the serial number with a secret key", "checks.md row 4";
+FirstLater, Twin, "fleet", "first-later", "all units wait five seconds more before their first attempt", "checks.md row 67";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 

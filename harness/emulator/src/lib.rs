@@ -26,7 +26,7 @@ pub use defects::{Defect, Defects};
 pub use flash::{FlashImage, Medium, Op, TimedOp};
 pub use hw::net;
 pub use hw::{Cause, Datagram, Uart};
-pub use world::{Knock, Outside, Setup, World};
+pub use world::{Knock, Label, Outside, Setup, World, label};
 
 /// A finalizer with good avalanche (splitmix64).
 pub(crate) fn mix(mut x: u64) -> u64 {

@@ -12,7 +12,7 @@ mod power;
 mod probe;
 mod step;
 
-pub use factory::Setup;
+pub use factory::{Label, Setup, label};
 pub use net::{Knock, Outside, TRANSIT_NS};
 
 use crate::debug::{LockRules, Wire};

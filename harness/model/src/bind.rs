@@ -271,6 +271,9 @@ pub struct AuthBind {
     /// Declared length of the lock.
     #[serde(default)]
     pub lockout_ms: Option<u64>,
+    /// What is declared of the secret that the factory gives each unit, where it gives one.
+    #[serde(default)]
+    pub generated: Option<GeneratedBind>,
     /// Gives a secret of the rig's choice (`{secret}`) to the account.
     #[serde(default)]
     pub change: Option<Action>,
@@ -283,6 +286,16 @@ pub struct AuthBind {
     /// Uses `{token}`: done if it is still good, refused if it is dead.
     #[serde(default)]
     pub check: Option<Action>,
+}
+
+/// What is declared of secrets that the factory makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GeneratedBind {
+    /// How each of them is spelt.
+    pub pattern: Pattern,
+    /// How many of its symbols are drawn by chance.
+    pub random_symbols: u32,
 }
 
 /// Binding of a row of 7-UpdMech.

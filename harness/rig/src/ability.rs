@@ -24,13 +24,15 @@ pub enum Capability {
     UpdatePath,
     /// The network.
     Network,
+    /// Several units of the model.
+    Fleet,
     /// The space of crash states.
     CrashSpace,
 }
 
 impl Capability {
     /// Every capability, in report order.
-    pub const ALL: [Capability; 9] = [
+    pub const ALL: [Capability; 10] = [
         Capability::Console,
         Capability::Power,
         Capability::Reset,
@@ -39,6 +41,7 @@ impl Capability {
         Capability::Storage,
         Capability::UpdatePath,
         Capability::Network,
+        Capability::Fleet,
         Capability::CrashSpace,
     ];
 
@@ -53,6 +56,7 @@ impl Capability {
             Capability::Storage => "storage",
             Capability::UpdatePath => "update-path",
             Capability::Network => "network",
+            Capability::Fleet => "fleet",
             Capability::CrashSpace => "crash-space",
         }
     }
@@ -68,6 +72,7 @@ impl Capability {
             Capability::Storage => channels.storage.is_some(),
             Capability::UpdatePath => channels.update.is_some(),
             Capability::Network => channels.network.is_some(),
+            Capability::Fleet => channels.fleet.is_some(),
             Capability::CrashSpace => channels.crash.is_some(),
         }
     }

@@ -46,6 +46,9 @@ pub struct RigFile {
     /// The network between the lab and it.
     #[serde(default)]
     pub network: Option<Driven>,
+    /// Other units of the same model.
+    #[serde(default)]
+    pub fleet: Option<Driven>,
     /// Its crash states.
     #[serde(default)]
     pub crash: Option<Driven>,

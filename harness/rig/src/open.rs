@@ -7,6 +7,7 @@ use crate::file::{BoardSection, EmulatorSection};
 use crate::lease::{Found, Lease};
 use crate::resolve::{Device, ResolvedRig};
 use crate::settings::Place;
+use crate::settings::fleet::{self, FleetDriver};
 use crate::settings::plain::OwnDriver;
 use crate::settings::reset::ResetDriver;
 use proofbench_channel::ChannelError;
@@ -86,15 +87,19 @@ impl ResolvedRig {
     fn emulated(&self, section: &EmulatorSection, dossier: &Dossier, seed: u64) -> Result<Channels, RigError> {
         let path = self.delivered(dossier)?;
         let image = std::fs::read(&path).map_err(|source| RigError::DossierRead { path, source })?;
-        let all = emulated::open(&EmulatedSetup {
+        let setup = EmulatedSetup {
             unit: section.unit,
             seed,
             image: image.into(),
             defects: section.defects.clone(),
             faults: section.faults.clone(),
             medium: section.medium.clone(),
-        })
-        .map_err(|source| RigError::Open { section: "emulator", source })?;
+        };
+        let mut all = emulated::open(&setup).map_err(|source| RigError::Open { section: "emulator", source })?;
+        if let Some(FleetDriver::Emulator { units }) = &self.drivers.fleet {
+            let fleet = emulated::fleet(&setup, *units);
+            all.fleet = Some(faulty::fleet(fleet, &section.faults));
+        }
         Ok(self.only_wired(all))
     }
 
@@ -109,6 +114,7 @@ impl ResolvedRig {
         all.storage = all.storage.filter(|_| wired.storage.is_some());
         all.update = all.update.filter(|_| wired.update.is_some());
         all.network = all.network.filter(|_| wired.network.is_some());
+        all.fleet = all.fleet.filter(|_| wired.fleet.is_some());
         all.crash = all.crash.filter(|_| wired.crash.is_some());
         all
     }
@@ -161,6 +167,9 @@ impl ResolvedRig {
         }
         if let Some(driver) = &drivers.update {
             channels.update = or_told(driver.open(&place), "update", failed)?;
+        }
+        if let Some(FleetDriver::Labels { file }) = &drivers.fleet {
+            channels.fleet = or_told(fleet::labels(&self.base.join(file)).map(Some), "fleet", failed)?;
         }
         let faults = board.as_ref().map(|(section, _)| section.faults.as_slice()).unwrap_or_default();
         faulty::apply(channels, faults, seed).map_err(opened("board"))

@@ -6,6 +6,7 @@ use crate::error::{RigError, RigFileError, Source};
 use crate::file::{BoardSection, Driven, EmulatorSection, RigFile};
 use crate::settings::console::ConsoleDriver;
 use crate::settings::debug::DebugDriver;
+use crate::settings::fleet::FleetDriver;
 use crate::settings::plain::OwnDriver;
 use crate::settings::power::PowerDriver;
 use crate::settings::reset::ResetDriver;
@@ -47,6 +48,8 @@ pub struct Drivers {
     pub update: Option<UpdateDriver>,
     /// `[network]`
     pub network: Option<OwnDriver>,
+    /// `[fleet]`
+    pub fleet: Option<FleetDriver>,
     /// `[crash]`
     pub crash: Option<OwnDriver>,
 }
@@ -64,6 +67,7 @@ impl Drivers {
             (Capability::Storage, self.storage.as_ref().map(StorageDriver::wiring)),
             (Capability::UpdatePath, self.update.as_ref().map(UpdateDriver::wiring)),
             (Capability::Network, self.network.as_ref().map(OwnDriver::wiring)),
+            (Capability::Fleet, self.fleet.as_ref().map(FleetDriver::wiring)),
             (Capability::CrashSpace, self.crash.as_ref().map(OwnDriver::wiring)),
         ]
         .into_iter()
@@ -138,6 +142,7 @@ impl ResolvedRig {
         d.storage = d.storage.take().filter(|_| wanted.contains(&Capability::Storage));
         d.update = d.update.take().filter(|_| wanted.contains(&Capability::UpdatePath));
         d.network = d.network.take().filter(|_| wanted.contains(&Capability::Network));
+        d.fleet = d.fleet.take().filter(|_| wanted.contains(&Capability::Fleet));
         d.crash = d.crash.take().filter(|_| wanted.contains(&Capability::CrashSpace));
         self
     }
@@ -180,6 +185,7 @@ impl<'a> Resolver<'a> {
             storage: self.read("storage", &file.storage, StorageDriver::read)?,
             update: self.read("update", &file.update, UpdateDriver::read)?,
             network: self.read("network", &file.network, OwnDriver::network)?,
+            fleet: self.read("fleet", &file.fleet, FleetDriver::read)?,
             crash: self.read("crash", &file.crash, OwnDriver::crash)?,
         };
         if let (Some(reset), Some(section)) = (&drivers.reset, &file.reset) {
@@ -261,6 +267,7 @@ fn driver_span(file: &RigFile, c: Capability) -> Range<usize> {
         Capability::Storage => &file.storage,
         Capability::UpdatePath => &file.update,
         Capability::Network => &file.network,
+        Capability::Fleet => &file.fleet,
         Capability::CrashSpace => &file.crash,
     };
     section.as_ref().map_or(0..0, |s| s.driver.span())

@@ -28,7 +28,7 @@ use crate::tap::{Shared, Tapped};
 use crate::trouble::Trouble;
 use crate::watch::{Patterns, Watch};
 use proofbench_channel::debug::DebugPort;
-use proofbench_channel::{Cancel, Console, CrashSpace, Fixture, Moment, Network, Power, Reset, Storage, Tear, UpdatePath, Wait};
+use proofbench_channel::{Cancel, Console, CrashSpace, Fixture, Fleet, Moment, Network, Power, Reset, Storage, Tear, UpdatePath, Wait};
 use proofbench_model::bind::{Credential, DeviceBind};
 use proofbench_model::dossier::{Dossier, Row};
 use proofbench_model::journal::Event;
@@ -283,6 +283,7 @@ impl Bench {
             Capability::Storage => self.tapped.storage.is_some(),
             Capability::UpdatePath => self.tapped.update.is_some(),
             Capability::Network => self.tapped.network.is_some(),
+            Capability::Fleet => self.tapped.fleet.is_some(),
             Capability::CrashSpace => self.tapped.crash.is_some(),
         }
     }
@@ -344,6 +345,15 @@ impl Bench {
         match &mut self.tapped.network {
             Some(c) => Ok(c.as_mut()),
             None => Err(Trouble::Capability(Capability::Network)),
+        }
+    }
+
+    /// Other units of the same model.
+    pub fn fleet(&mut self) -> Result<&mut dyn Fleet, Trouble> {
+        self.checkpoint()?;
+        match &mut self.tapped.fleet {
+            Some(c) => Ok(c.as_mut()),
+            None => Err(Trouble::Capability(Capability::Fleet)),
         }
     }
 

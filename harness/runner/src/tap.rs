@@ -5,14 +5,15 @@ use crate::text::{escape, hex};
 use crate::transcript::Transcript;
 use proofbench_channel::debug::{DebugPort, Survey, SurveyJob};
 use proofbench_channel::{
-    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, ImageState, Intake, Led, Milliamps, Millivolts, Moment, Network,
-    Power, PowerAsk, PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
+    Answer, ChannelError, Chunk, Clock, Console, ConsoleRead, ErrorKind, Fixture, Fleet, ImageState, Intake, Led, Milliamps, Millivolts, Moment,
+    Network, Power, PowerAsk, PowerSeen, Reset, SmpReply, SmpRequest, Storage, UpdatePath, Wait,
 };
 use proofbench_rig::Channels;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+mod fleet;
 mod network;
 
 /// What the wrappers of one bench share.
@@ -115,6 +116,7 @@ pub(crate) fn tap(channels: Channels, sink: Box<dyn Sink>, flash_write: bool) ->
         storage: wrap!(channels.storage, Storage),
         update: wrap!(channels.update, UpdatePath),
         network: wrap!(channels.network, Network),
+        fleet: wrap!(channels.fleet, Fleet),
         crash: channels.crash,
     };
     (core, tapped)
@@ -130,6 +132,7 @@ pub(crate) struct Tapped {
     pub storage: Option<Box<dyn Storage>>,
     pub update: Option<Box<dyn UpdatePath>>,
     pub network: Option<Box<dyn Network>>,
+    pub fleet: Option<Box<dyn Fleet>>,
     pub crash: Option<Box<dyn proofbench_channel::CrashSpace>>,
 }
 

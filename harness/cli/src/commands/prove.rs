@@ -100,7 +100,7 @@ fn concerns(fault: &str, check: &Check) -> bool {
         "deaf-update" => Capability::UpdatePath,
         "dead-link" => Capability::Network,
         // A check that only calls the device does not use the lab: it may pass; that a defect never passes holds for it all the same.
-        "stale-lab" | "deaf-lab" => return false,
+        "stale-lab" | "deaf-lab" | "same-label" => return false,
         _ => return true,
     };
     check.needs.contains(&channel)

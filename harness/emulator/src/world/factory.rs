@@ -48,13 +48,53 @@ impl Setup {
 /// Data burnt into the unit.
 pub(super) fn otp(setup: &Setup) -> Otp {
     let derive = |what: &str| -> [u8; 32] { Sha256::new().chain_update(what).chain_update(setup.unit.to_le_bytes()).finalize().into() };
-    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz234567892";
-    let label_secret = match setup.unit {
-        // The unit whose label the fixture dossier quotes.
-        1 => "k7Qm-2vTx-9Rpa".to_owned(),
-        _ => derive("label").iter().take(12).map(|b| char::from(LETTERS[usize::from(b % 32)])).collect(),
+    let label = label(setup.unit, setup.defects);
+    // defect root-key-shared: part of the image that the factory programs.
+    let root_key = if setup.defects.has(Defect::RootKeyShared) { [0x5a; 32] } else { derive("root key") };
+    Otp { unit: setup.unit, serial: label.serial, root_key, label_secret: label.secret, keys: setup.keys.clone() }
+}
+
+/// What stands on a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Serial number.
+    pub serial: String,
+    /// Address of its network interface.
+    pub mac: String,
+    /// The secret of the account `admin`.
+    pub secret: String,
+}
+
+/// The label of a unit.
+pub fn label(unit: u32, defects: Defects) -> Label {
+    const LETTERS: &[u8; 56] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ2345678";
+    let serial = format!("TH1-{unit:04}");
+    let mac = format!("02:74:68:31:{:02x}:{:02x}", unit >> 8 & 0xFF, unit & 0xFF);
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let grouped = |text: &str| format!("{}-{}-{}", &text[..4], &text[4..8], &text[8..12]);
+    let drawn: String = {
+        let digest = Sha256::new().chain_update("label").chain_update(unit.to_le_bytes()).finalize();
+        digest.iter().take(12).map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect()
     };
-    Otp { unit: setup.unit, serial: format!("TH1-{:04}", setup.unit), root_key: derive("root key"), label_secret, keys: setup.keys.clone() }
+    let secret = match () {
+        // The unit whose label the fixture dossier quotes, whatever became of its sisters.
+        () if unit == 1 => "k7Qm-2vTx-9Rpa".to_owned(),
+        // defect label-is-mac: turned round, so that nobody notices.
+        () if defects.has(Defect::LabelIsMac) => grouped(&mac.replace(':', "")[..12].chars().rev().collect::<String>()),
+        // defect label-from-serial: a digest without a key, cut.
+        () if defects.has(Defect::LabelFromSerial) => grouped(&hex(&Sha256::digest(serial.as_bytes()))[..12]),
+        // defect label-counts: one more for each unit.
+        () if defects.has(Defect::LabelCounts) => grouped(&format!("{:012}", 482_915_537_000_u64 + u64::from(unit))),
+        // defect label-repeats: the generator is started anew for each pallet.
+        () if defects.has(Defect::LabelRepeats) => return Label { serial, mac, secret: label(2 + unit % 16, Defects::NONE).secret },
+        // twin label-keyed: derived from the serial number with the factory's key; nobody without it can tell.
+        () if defects.has(Defect::LabelKeyed) => {
+            let keyed = crate::app::seal::hmac(b"factory key of line 3", &[serial.as_bytes()]);
+            grouped(&hex(&keyed)[..12])
+        }
+        () => grouped(&drawn),
+    };
+    Label { serial, mac, secret }
 }
 
 /// Flash as it leaves the factory.

@@ -122,6 +122,9 @@ pub struct ComBind {
     /// Declared longest time from network, time and set-up to the first attempt.
     #[serde(default)]
     pub within_ms: Option<u64>,
+    /// Declared span over which units that start together spread their first attempt, where no `retry` says it.
+    #[serde(default)]
+    pub spread_ms: Option<u64>,
     /// Declared pauses between attempts that fail.
     #[serde(default)]
     pub retry: Option<RetryBind>,

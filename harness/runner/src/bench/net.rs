@@ -415,6 +415,20 @@ impl Bench {
         }
     }
 
+    /// The request that sets up another unit of the model, with its own label, and where it goes. Decisions get their first options.
+    pub fn set_up_bytes(&mut self, user: &str, label: &str) -> Result<(Dial, Vec<u8>), Trouble> {
+        let set_up = self.web()?.set_up.ok_or_else(|| Trouble::IxitMissing("`set-up` of [bind.web] of device.toml".to_owned()))?;
+        let secret = format!("Pb-{:016x}", self.seed());
+        let mut given = vec![("user".to_owned(), user.to_owned()), ("label".to_owned(), label.to_owned()), ("secret".to_owned(), secret)];
+        for row in self.dossier.ixit.rows(26) {
+            let Some(dec) = row.dec().filter(|d| d.asked_at_set_up) else { continue };
+            let param = dec.param.clone().unwrap_or_else(|| row.id.row.to_ascii_lowercase());
+            given.extend(dec.options.first().map(|v| (param, v.clone())));
+        }
+        let params: Vec<(&str, &str)> = given.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        self.request(&set_up, &params)
+    }
+
     /// As [`Bench::set_up`], but without the answer to the decision `but`, as if nobody had asked for it. Whether the device went on, and what it said.
     pub fn try_set_up(&mut self, answers: &[(&str, &str)], but: Option<&str>) -> Result<(bool, String), Trouble> {
         let web = self.web()?;

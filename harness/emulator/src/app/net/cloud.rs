@@ -89,7 +89,9 @@ impl Cloud {
 
 /// How the cloud is spoken to: with the certificate of the unit.
 fn tls(hw: &Hw) -> ClientTls {
-    let key = crate::app::seal::hmac(&hw.otp().root_key, &[b"cloud"]);
+    // defect identity-shared: one certificate for the product.
+    let root = if hw.defect(Defect::IdentityShared) { [0x11; 32] } else { hw.otp().root_key };
+    let key = crate::app::seal::hmac(&root, &[b"cloud"]);
     ClientTls { identity: Some((hw.otp().serial.clone(), key)), ..client_tls(hw, Defect::TlsUnverifiedCloud) }
 }
 
@@ -117,7 +119,10 @@ impl Thermostat {
         let owned = self.stores.is_set_up() || hw.defect(Defect::TelemetryWithoutConsent);
         let ready = owned && hw.net_link() && self.net.clock.now(hw).is_some();
         if ready && self.net.cloud.stage == Stage::Idle {
-            self.net.cloud.stage = Stage::Pause(somewhere(hw, STAGE_NS));
+            // defect first-together. twin first-later.
+            let stage = if hw.defect(Defect::FirstTogether) { 0 } else { STAGE_NS };
+            let later = if hw.defect(Defect::FirstLater) { 5 * S } else { 0 };
+            self.net.cloud.stage = Stage::Pause(somewhere(hw, stage) + later);
         }
     }
 
@@ -151,6 +156,8 @@ impl Thermostat {
             () if refused && hw.defect(Defect::RetryStormOnRefusal) => hw.now() + S / 10,
             // defect retry-without-chance: every unit doubles in step with every other.
             () if hw.defect(Defect::RetryWithoutChance) => hw.now() + pause,
+            // defect retry-seed-shared: a generator with a seed of its own, the same in each.
+            () if hw.defect(Defect::RetrySeedShared) => hw.now() + pause / 2 + crate::mix(u64::from(failures)) % pause,
             () => somewhere(hw, pause) + pause / 2,
         };
         self.net.cloud.stage = Stage::Pause(at);

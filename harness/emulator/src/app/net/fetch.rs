@@ -110,7 +110,11 @@ impl Thermostat {
         if self.info.slot == SlotState::Trial {
             self.net.fetch.at = Some(hw.now() + SETTLE_NS);
         } else if self.net.fetch.at.is_none() {
-            self.net.fetch.at = Some(hw.now() + FIRST_NS + hw.rng() % SPREAD_NS);
+            self.net.fetch.at = Some(match hw.defect(Defect::LooksTogether) {
+                // defect looks-together.
+                true => hw.now() + FIRST_NS,
+                false => hw.now() + FIRST_NS + hw.rng() % SPREAD_NS,
+            });
         }
     }
 
