@@ -14,6 +14,7 @@ pub mod device;
 pub mod doors;
 pub mod fixture;
 pub mod flashfile;
+pub mod net;
 pub mod probes;
 pub mod pty;
 pub mod pyocd;
