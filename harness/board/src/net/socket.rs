@@ -22,6 +22,8 @@ pub fn listener(at: SocketAddrV4) -> io::Result<TcpListener> {
 /// Begins to connect. The outcome is there when the socket can be written to: see [`outcome`].
 pub fn dial(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
     let socket = tcp()?;
+    // Its port may be one that firmware opens later.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
     bind(&socket, &SocketAddrV4::new(from, 0))?;
     match connect(&socket, &to) {
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}
