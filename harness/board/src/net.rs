@@ -85,9 +85,9 @@ impl Net {
             self.carry_out(world, out);
             busy = true;
         }
-        self.ports.follow(world, &self.setup);
         let ground = Ground { setup: &self.setup, anchor: self.anchor.as_ref(), now: world.now() };
         self.datagrams.turn(world, &ground);
+        self.ports.follow(world, &self.setup);
         if self.link {
             self.step(world, Dial::turn);
             self.conns.turn(world);

@@ -65,16 +65,13 @@ impl Ports {
             if self.open.contains_key(&port) {
                 continue;
             }
+            let tls = world.listener(port).and_then(|l| l.tls.clone()).map(|wanted| {
+                let config = tls::server(&wanted).inspect_err(|e| eprintln!("proofbench-board: TLS of port {port}: {e}")).ok();
+                (wanted, config)
+            });
             let at = setup.own(port);
             match socket::listener(at) {
-                Ok(listener) => {
-                    let tls = world.listener(port).and_then(|l| l.tls.clone());
-                    let tls = tls.map(|wanted| {
-                        let config = tls::server(&wanted).inspect_err(|e| eprintln!("proofbench-board: TLS of port {port}: {e}")).ok();
-                        (wanted, config)
-                    });
-                    self.open.insert(port, Open { listener, tls });
-                }
+                Ok(listener) => drop(self.open.insert(port, Open { listener, tls })),
                 Err(e) => {
                     if !said {
                         eprintln!("proofbench-board: listen at {at}: {e}");

@@ -216,3 +216,29 @@ impl Stream {
 fn waits(e: &std::io::Error) -> bool {
     matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn who_does_not_read_is_kept_waiting_and_then_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let deaf = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (tcp, _) = listener.accept().unwrap();
+        tcp.set_nonblocking(true).unwrap();
+        let mut stream = Stream::new(tcp, None);
+        let mut kept = true;
+        for _ in 0..10_000 {
+            kept = stream.send(&[7; 4096]);
+            assert!(stream.write(), "it has not gone");
+            if !kept {
+                break;
+            }
+        }
+        assert!(!kept, "everything was kept");
+        assert!(stream.out.len() <= OUT_MOST + 4096);
+        drop(deaf);
+    }
+}
