@@ -159,18 +159,14 @@ fn supervise(args: &Args, setup: &Setup) -> Result<(), Box<dyn Error>> {
             say("--trust", trust.display().to_string());
         }
     }
-    arguments.extend(
-        [("--button", args.button), ("--nrst", args.nrst), ("--link-up", args.net.link_up)]
-            .into_iter()
-            .filter(|(_, held)| *held)
-            .map(|(name, _)| name.to_owned()),
-    );
+    arguments.extend([("--button", args.button), ("--nrst", args.nrst)].into_iter().filter(|(_, held)| *held).map(|(name, _)| name.to_owned()));
     let switched = Switched {
         dir: args.dir.clone(),
         arguments,
         debug_port: args.debug_port,
         parent_pipe: args.parent_pipe,
         slow_rail: Duration::from_millis(args.slow_rail),
+        link: args.net.net.map(|_| args.net.link_up),
     };
     let (mut supervisor, ready) = Supervisor::new(switched)?;
     if args.on {

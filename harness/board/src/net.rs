@@ -45,6 +45,8 @@ pub struct Net {
     ports: Ports,
     conns: Conns,
     dials: BTreeMap<u64, Dial>,
+    /// Given up while the cable was out: nobody else knows yet.
+    limbo: Vec<Dial>,
     datagrams: Datagrams,
     /// At which start of the device everything here came about.
     boots: u32,
@@ -63,6 +65,7 @@ impl Net {
             ports: Ports::default(),
             conns: Conns::default(),
             dials: BTreeMap::new(),
+            limbo: Vec::new(),
             datagrams: Datagrams::default(),
             boots: 0,
             link: false,
@@ -73,6 +76,10 @@ impl Net {
     /// Brings the sockets to the device's present. Says whether the device did anything.
     pub fn turn(&mut self, world: &mut World) -> bool {
         self.link = world.has_link();
+        self.conns.pull(!self.link);
+        if self.link {
+            self.limbo.clear();
+        }
         if self.link && self.boots != world.boots() {
             self.boots = world.boots();
             self.conns.forget();
@@ -108,7 +115,10 @@ impl Net {
             }
             NetOut::Data(conn, bytes) => self.conns.send(world, conn, &bytes),
             NetOut::End { conn, reset } => {
-                self.dials.remove(&conn);
+                let dial = self.dials.remove(&conn);
+                if !self.link && self.limbo.len() < CONNS_MOST {
+                    self.limbo.extend(dial);
+                }
                 self.conns.end(conn, reset);
             }
             NetOut::Ask { conn, host, port, bytes } => {

@@ -35,9 +35,30 @@ struct Up {
 pub struct Conns {
     up: BTreeMap<u64, Up>,
     closing: VecDeque<(Stream, Instant)>,
+    /// The cable is out: not even a reset gets through.
+    pulled: bool,
+    /// Gone on the device's side only.
+    limbo: Vec<Stream>,
+    /// Who is served first next time, so that nobody has to wait for ever behind others.
+    first: u64,
 }
 
 impl Conns {
+    /// The cable is out, or in again.
+    pub fn pull(&mut self, pulled: bool) {
+        self.pulled = pulled;
+        if !pulled {
+            self.limbo.clear();
+        }
+    }
+
+    /// Ends it by a reset, when that gets through.
+    fn reset(&mut self, stream: Stream) {
+        if self.pulled && self.limbo.len() < CONNS_MOST {
+            self.limbo.push(stream);
+        }
+    }
+
     /// How many are up.
     pub fn len(&self) -> usize {
         self.up.len()
@@ -60,18 +81,19 @@ impl Conns {
         let Some(up) = self.up.get_mut(&conn) else { return };
         up.sent = Some(Instant::now());
         if !up.stream.send(bytes) {
-            self.up.remove(&conn);
+            if let Some(up) = self.up.remove(&conn) {
+                self.reset(up.stream);
+            }
             world.net_in(NetIn::Ended(conn));
         }
     }
 
     /// The device ends one.
     pub fn end(&mut self, conn: u64, reset: bool) {
-        if let Some(mut up) = self.up.remove(&conn)
-            && !reset
-        {
-            up.stream.end();
-            self.close(up.stream);
+        match self.up.remove(&conn) {
+            Some(up) if reset => self.reset(up.stream),
+            Some(up) => self.close(up.stream),
+            None => {}
         }
     }
 
@@ -124,10 +146,15 @@ impl Conns {
         self.write(world);
         let mut heard = false;
         let mut broken = Vec::new();
-        for (conn, up) in &mut self.up {
+        let mut turns: Vec<u64> = self.up.keys().copied().collect();
+        let behind = turns.partition_point(|conn| *conn < self.first);
+        turns.rotate_left(behind);
+        for conn in &turns {
             if world.net_waits() >= WAITS_MOST {
+                self.first = *conn;
                 break;
             }
+            let Some(up) = self.up.get_mut(conn) else { continue };
             let mut bytes = Vec::new();
             let look = up.stream.read(&mut bytes);
             hand_over(world, *conn, &bytes);

@@ -30,6 +30,8 @@ enum Stage {
     Resolving(Query),
     Connecting(TcpStream),
     Shaking(Box<Stream>),
+    /// An old hello is out: see [`tls::old`].
+    Old(Box<Stream>),
 }
 
 /// What came of a turn.
@@ -99,10 +101,26 @@ impl Dial {
                         let stage = Stage::Shaking(Box::new(Stream::new(tcp, Some(Connection::Client(client)))));
                         Self { host, port, tls, stage, moved: Instant::now() }.serve(ground)
                     }
-                    // Nothing that it offers can be said: it found nothing in common.
-                    Err(_) => Step::Failed(OpenFailed::Untrusted, Some(Stream::new(tcp, None))),
+                    Err(_) => {
+                        let mut stream = Stream::new(tcp, None);
+                        let Some(hello) = tls::old::hello(&wanted.terms, wanted.named.then_some(&host)) else {
+                            // Nothing that it offers can be said: it found nothing in common.
+                            return Step::Failed(OpenFailed::Untrusted, Some(stream));
+                        };
+                        stream.send(&hello);
+                        stream.write();
+                        again(Stage::Old(Box::new(stream)), host, tls, Instant::now())
+                    }
                 },
             },
+            Stage::Old(mut stream) => {
+                let mut answer = Vec::new();
+                match (stream.read(&mut answer), answer.is_empty()) {
+                    (_, false) => Step::Failed(OpenFailed::Untrusted, Some(*stream)),
+                    (Look::Goes, true) => again(Stage::Old(stream), host, tls, moved),
+                    (Look::Ended | Look::Broken(_), true) => Step::Failed(OpenFailed::Refused, None),
+                }
+            }
             Stage::Shaking(mut stream) => {
                 let mut early = Vec::new();
                 let look = if stream.write() { stream.read(&mut early) } else { Look::Broken(Broken::Socket) };
@@ -128,7 +146,7 @@ impl Dial {
         match &self.stage {
             Stage::Resolving(query) => Some(query.poll_fd()),
             Stage::Connecting(tcp) => Some(PollFd::new(tcp, PollFlags::OUT)),
-            Stage::Shaking(stream) => stream.poll_fd(true),
+            Stage::Shaking(stream) | Stage::Old(stream) => stream.poll_fd(true),
         }
     }
 

@@ -30,6 +30,8 @@ struct Open {
 struct Shaking {
     port: u16,
     from: u8,
+    /// The hello is to be looked at first: see [`tls::old`].
+    first: Option<(ServerTls, Arc<ServerConfig>, Vec<u8>)>,
     stream: Stream,
     since: u64,
     moved: Instant,
@@ -127,10 +129,14 @@ impl Open {
                 announce(world, conns, (port, from), Stream::new(tcp, None), &[]);
                 None
             }
-            Some((_, config)) => {
-                let tls = ServerConnection::new(Arc::clone(config.as_ref()?)).ok()?;
-                let stream = Stream::new(tcp, Some(Connection::Server(tls)));
-                Some(Shaking { port, from, stream, since: world.now(), moved: Instant::now() })
+            Some((wanted, config)) => {
+                let config = Arc::clone(config.as_ref()?);
+                let (tls, first) = if tls::old::takes_any(wanted) {
+                    (None, Some((wanted.clone(), config, Vec::new())))
+                } else {
+                    (Some(Connection::Server(ServerConnection::new(config).ok()?)), None)
+                };
+                Some(Shaking { port, from, first, stream: Stream::new(tcp, tls), since: world.now(), moved: Instant::now() })
             }
         }
     }
@@ -139,6 +145,25 @@ impl Open {
 impl Shaking {
     /// What has come; itself, if it is not through.
     fn serve(mut self, world: &mut World, conns: &mut Conns, heard: &mut bool) -> Option<Self> {
+        let in_time = world.now() < self.since.saturating_add(SHAKE_NS);
+        if let Some((wanted, config, mut hello)) = self.first.take() {
+            let look = self.stream.read(&mut hello);
+            match tls::old::hear(&wanted, &hello) {
+                tls::old::Heard::More => {
+                    self.first = Some((wanted, config, hello));
+                    return (in_time && look == Look::Goes).then_some(self);
+                }
+                tls::old::Heard::New => {
+                    let tls = Connection::Server(ServerConnection::new(config).ok()?);
+                    self.stream = self.stream.begin_tls(tls, &hello);
+                }
+                tls::old::Heard::Old(answer) => {
+                    self.stream.send(&answer);
+                    conns.close(self.stream);
+                    return None;
+                }
+            }
+        }
         let mut early = Vec::new();
         let look = self.stream.read(&mut early);
         if !self.stream.write() {
@@ -150,7 +175,7 @@ impl Shaking {
                 announce(world, conns, (self.port, self.from), self.stream, &early);
                 None
             }
-            Look::Goes => (world.now() < self.since.saturating_add(SHAKE_NS)).then_some(self),
+            Look::Goes => in_time.then_some(self),
             Look::Ended | Look::Broken(Broken::Socket) => None,
             Look::Broken(_) => {
                 conns.close(self.stream);

@@ -41,6 +41,8 @@ pub struct Stream {
     tcp: TcpStream,
     tls: Option<Box<Connection>>,
     out: VecDeque<u8>,
+    /// TLS has bytes that it has not looked at.
+    fed: bool,
     heard_end: bool,
     /// Nothing more is to be sent behind `out`.
     ending: bool,
@@ -56,12 +58,19 @@ impl Stream {
             tls.set_buffer_limit(Some(TLS_OUT_MOST));
             Box::new(tls)
         });
-        Self { tcp, tls, out: VecDeque::new(), heard_end: false, ending: false, notified: false, fin_sent: false }
+        Self { tcp, tls, out: VecDeque::new(), fed: false, heard_end: false, ending: false, notified: false, fin_sent: false }
     }
 
     /// Whether the handshake is still under way.
     pub fn is_shaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|t| t.is_handshaking())
+    }
+
+    /// Begins TLS on a connection that has none yet, with what has been read from it so far.
+    pub fn begin_tls(self, mut tls: Connection, mut read: &[u8]) -> Self {
+        // Each turn takes something, or the library wants no more without having looked: then TLS fails.
+        while !read.is_empty() && tls.read_tls(&mut read).is_ok_and(|n| n > 0) {}
+        Self { fed: true, ..Self::new(self.tcp, Some(tls)) }
     }
 
     /// Itself, polled for what it waits for; reading only if what is read can be handed on.
@@ -106,6 +115,7 @@ impl Stream {
         let end = match tls.read_tls(&mut self.tcp) {
             Ok(0) => true,
             Ok(_) => false,
+            Err(e) if waits(&e) && std::mem::take(&mut self.fed) => false,
             Err(e) if waits(&e) => return Look::Goes,
             Err(_) => return Look::Broken(Broken::Socket),
         };

@@ -1,6 +1,7 @@
 //! TLS of the module, on both sides, as firmware wants it.
 
 pub mod identity;
+pub mod old;
 pub mod signature;
 pub mod terms;
 pub mod verify;

@@ -1,9 +1,10 @@
 //! The cable, restarts, and a switched board with a network.
 
-use crate::bench::{Board, Place, Process, Side, ask, ends_by_reset, image};
+use crate::bench::{Board, PATIENCE, Place, Process, Side, ask, ends_by_reset, image};
 use proofbench_testkit::find;
 use serde_json::json;
 use std::io::Write;
+use std::time::Instant;
 
 #[test]
 fn without_a_link_nobody_answers_and_with_one_everybody_does() {
@@ -31,6 +32,27 @@ fn a_connection_outlives_a_pulled_cable_and_what_was_said_meanwhile_arrives() {
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 301"), "{answer:?}");
+}
+
+#[test]
+fn what_the_device_gives_up_without_a_cable_nobody_learns_before_it_is_back() {
+    let Some(curl) = find("curl") else { return };
+    let side = Side::new();
+    let broker = side.broker();
+    let board = Board::up(&side, &[]);
+    board.set_up(&curl);
+    side.sees("th1/TH1-0001/state");
+    let first = broker.clients()[0].connection;
+    board.link(false);
+    board.wait_for(8443, false);
+    assert_eq!(broker.clients().len(), 1, "the old one was ended");
+    board.link(true);
+    // The old connection ends then, and a new one comes.
+    let until = Instant::now() + PATIENCE;
+    while !matches!(&broker.clients()[..], [one] if one.connection != first && one.id.is_some()) {
+        assert!(Instant::now() < until, "{:?}", broker.clients());
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -69,6 +91,21 @@ fn a_switched_board_has_its_network_while_it_is_on() {
     let Some(curl) = find("curl") else { return };
     let place = Place::new();
     let board = Board::switched(&place);
+    let mut switch = std::io::BufReader::new(std::net::TcpStream::connect(("127.0.0.1", board.process.port("switch"))).unwrap());
+    let mut ask = |what: &str| {
+        switch.get_mut().write_all(format!("{what}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        std::io::BufRead::read_line(&mut switch, &mut answer).unwrap();
+        assert_eq!(answer, "ok\n", "{what}");
+    };
     board.wait_for(8443, true);
     assert!(board.curl(&curl, "/api/info", &[]).contains("TH-1"));
+    // The cable stays as it is put, whatever the power does.
+    ask("link down");
+    board.wait_for(8443, false);
+    ask("off");
+    ask("link up");
+    assert!(board.connect(8443).is_err());
+    ask("on");
+    board.wait_for(8443, true);
 }

@@ -1,10 +1,13 @@
 //! The device's own ports before real clients.
 
 use crate::bench::{Board, LOW, PATIENCE, Side, ends_by_reset};
+use proofbench_channel::{Cancel, Wait};
+use proofbench_peers::tls::scan::{Target, VERSIONS, scan};
 use proofbench_testkit::find;
 use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn s_client(openssl: &std::path::Path, board: &Board, options: &[&str]) -> String {
     let mut command = Command::new(openssl);
@@ -30,6 +33,32 @@ fn curl_is_served_and_openssl_sees_the_units_name_and_exactly_its_versions_and_s
     says(&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"], "alert handshake failure");
     says(&["-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"], "alert handshake failure");
     says(&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], "alert");
+}
+
+#[test]
+fn old_versions_and_suites_of_lax_units_are_found_by_a_scan() {
+    let sees = |defects: &[&str], version: u16, suite: u16| {
+        let side = Side::empty();
+        let board = Board::up(&side, defects);
+        let target = Target {
+            peer: "scan".into(),
+            address: (board.address, 8443).into(),
+            name: None,
+            versions: VERSIONS.to_vec(),
+            patience: PATIENCE,
+            pause: Duration::ZERO,
+            tries: 1,
+        };
+        let wait = Wait::until(side.lab.timeline.now() + PATIENCE, &Cancel::new());
+        let scan = scan(&side.lab, &target, &wait).unwrap();
+        assert!(scan.is_controlled());
+        scan.versions.iter().any(|v| v.version == version && v.suites.contains(&suite))
+    };
+    assert!(sees(&[], 0x0303, 0xC02B));
+    assert!(!sees(&[], 0x0301, 0xC009));
+    assert!(sees(&["--defect", "server-takes-tls10"], 0x0301, 0xC009));
+    assert!(!sees(&[], 0x0303, 0xC023));
+    assert!(sees(&["--defect", "server-undeclared-suite"], 0x0303, 0xC023));
 }
 
 #[test]

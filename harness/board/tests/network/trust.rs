@@ -131,6 +131,14 @@ fn the_units_certificate_is_shown_and_only_what_is_offered_is_spoken() {
     let old = ClientTls { terms: terms()[..1].to_vec(), named: false, ..tls(Trust::FULL) };
     dial(&side, old, Some(&matrix().ca)).unwrap();
     side.sees_met(&server, |met| matches!(met.handshake, Handshake::Done { version: 0x0303, suite: 0xC02B, .. }));
+    // Nothing of this can be spoken, and all of it is seen.
     let nothing = ClientTls { terms: vec![(TlsVersion::Tls10, vec!["TLS_RSA_WITH_AES_128_CBC_SHA"])], ..tls(Trust::FULL) };
     assert_eq!(dial(&side, nothing, Some(&matrix().ca)).err(), Some(OpenFailed::Untrusted));
+    side.sees("TLS_RSA_WITH_AES_128_CBC_SHA");
+    let named = ClientTls { terms: vec![(TlsVersion::Tls12, vec!["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", UNDECLARED])], ..tls(Trust::FULL) };
+    dial(&side, named, Some(&matrix().ca)).unwrap();
+    side.sees(UNDECLARED);
 }
+
+/// Offered by a unit with a defect, and not spoken.
+const UNDECLARED: &str = "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256";

@@ -146,7 +146,7 @@ impl World {
     /// When the next thing that firmware will get has arrived.
     pub(super) fn next_net(&self) -> Option<u64> {
         let (rx, state) = (&self.hw.lines.link_rx, &self.hw.state);
-        (rx.first_number()..).zip(rx.iter()).find(|(n, (at, _))| *n >= state.module.taken && *at >= state.net_up).map(|(_, (at, _))| *at)
+        (rx.first_number()..).zip(rx.iter()).find(|(n, (at, what))| state.awaits(*n, *at, what)).map(|(_, (at, _))| *at)
     }
     /// When the outside is to be given something, or wants its turn.
     pub(super) fn next_outside(&self) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! From what firmware offers or takes of TLS to a provider and versions of rustls.
 //!
-//! rustls knows neither versions below 1.2 nor suites without forward secrecy or with CBC. What of a device's terms it does not know cannot be offered or
-//! taken here, so a unit that still does SSL 3.0 to TLS 1.1, or such suites, looks on these wires like one that does not.
+//! rustls knows neither versions below 1.2 nor suites without forward secrecy or with CBC. What is shown of those all the same stands in [`super::old`].
 
+use super::old;
 use proofbench_emulator::net::{TlsTerms, TlsVersion};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::version::{TLS12, TLS13};
@@ -32,7 +32,8 @@ fn suite(version: TlsVersion, name: &str) -> Option<SupportedCipherSuite> {
     };
     // The suites of TLS 1.3 bear its number in rustls alone.
     let named = |s: &SupportedCipherSuite| s.suite().as_str().is_some_and(|n| n.replace("TLS13_", "TLS_") == name);
-    ring::ALL_CIPHER_SUITES.iter().find(|s| s.tls13().is_some() == new && named(s)).copied()
+    let known = ring::ALL_CIPHER_SUITES.iter().find(|s| s.tls13().is_some() == new && named(s)).copied();
+    known.or_else(|| old::name_only(name).filter(|_| !new))
 }
 
 #[cfg(test)]
@@ -43,7 +44,7 @@ mod tests {
     fn what_is_known_keeps_its_order_and_the_rest_is_left_out() {
         let terms = vec![
             (TlsVersion::Tls10, vec!["TLS_RSA_WITH_AES_128_CBC_SHA"]),
-            (TlsVersion::Tls12, vec!["TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256"]),
+            (TlsVersion::Tls12, vec!["TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_DHE_RSA_WITH_AES_128_CBC_SHA"]),
             (TlsVersion::Tls13, vec!["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"]),
         ];
         let (provider, versions) = usable(&terms).unwrap();
