@@ -7,9 +7,10 @@ use proofbench_peers::ntp::{NtpServer, NtpSetup};
 use proofbench_peers::tls::certs::{Flaw, Matrix};
 use proofbench_peers::tls::server::{Behaviour, Met, TlsServer, TlsSetup};
 use proofbench_peers::{Lab, Seen, Timeline};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -79,10 +80,12 @@ impl Side {
         side
     }
 
-    /// A resolver that knows all names or none.
+    /// The resolver knows all names, or none.
     pub fn resolve(&mut self, all: bool) {
         let unknown = if all { Unknown::Lab { v4: self.place.gateway, v6: None, ttl: 60 } } else { Unknown::NxDomain };
-        self.names = None;
+        if let Some(names) = &self.names {
+            return names.set_zone(Zone::new(), unknown);
+        }
         let setup = DnsSetup { name: "names".into(), listen: self.at(LOW + 53), zone: Zone::new(), unknown };
         self.names = Some(DnsServer::start(&self.lab, setup).unwrap());
     }
@@ -256,6 +259,16 @@ fn command(place: &Place, dir: &Path) -> Command {
     command.arg("--parent-pipe").arg("--dir").arg(dir).arg("--image").arg(image("1.2.0.bin")).args(["--speed", "8"]);
     command.args(["--net", &place.device.to_string(), "--gateway", &place.gateway.to_string(), "--low-ports", &LOW.to_string()]);
     command
+}
+
+/// Hears datagrams to many, beside whoever else does.
+pub fn ear(at: SocketAddrV4) -> UdpSocket {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).unwrap();
+    sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+    rustix::net::bind(&socket, &at).unwrap();
+    let socket = UdpSocket::from(socket);
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
 }
 
 /// One request to a fixture's port.

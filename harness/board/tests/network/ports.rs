@@ -1,11 +1,11 @@
 //! The device's own ports before real clients.
 
-use crate::bench::{Board, LOW, PATIENCE, Side, ends_by_reset};
+use crate::bench::{Board, LOW, PATIENCE, Side, ear, ends_by_reset};
 use proofbench_channel::{Cancel, Wait};
 use proofbench_peers::tls::scan::{Target, VERSIONS, scan};
 use proofbench_testkit::find;
 use std::io::{Read, Write};
-use std::net::UdpSocket;
+use std::net::{SocketAddrV4, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -147,8 +147,7 @@ fn datagrams_reach_bound_ports_and_others_are_closed() {
 #[test]
 fn broadcasts_of_the_device_are_heard_on_its_network() {
     let side = Side::empty();
-    let socket = UdpSocket::bind(("127.255.255.255", LOW + 69)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let socket = ear(SocketAddrV4::new([127, 255, 255, 255].into(), LOW + 69));
     let _board = Board::up(&side, &["--defect", "boot-asks-tftp"]);
     let mut bytes = [0; 100];
     loop {
@@ -164,8 +163,7 @@ fn broadcasts_of_the_device_are_heard_on_its_network() {
 #[test]
 fn announcements_of_the_device_are_heard_by_its_group() {
     let side = Side::empty();
-    let socket = UdpSocket::bind(("224.0.0.251", 5353)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let socket = ear(SocketAddrV4::new([224, 0, 0, 251].into(), 5353));
     socket.join_multicast_v4(&"224.0.0.251".parse().unwrap(), &side.place.gateway).unwrap();
     let _board = Board::up(&side, &[]);
     let mut bytes = [0; 1000];

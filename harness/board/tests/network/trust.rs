@@ -1,16 +1,18 @@
-//! What the module looks at in a certificate, against the whole matrix: each thing that firmware does not want looked at lets through exactly the
+//! What comes of an attempt to connect; and what the module looks at in a certificate, against the whole matrix: each thing that firmware does not want looked at lets through exactly the
 //! certificates that differ in it.
 
 use crate::bench::{CLOUD, LOW, PATIENCE, Side, matrix, serving};
-use proofbench_board::net::dial::{Dial, Ground, Step};
+use proofbench_board::net::dial::{Dial, EXPECTED, Ground, Step};
 use proofbench_board::net::setup::NetSetup;
 use proofbench_board::net::stream::Stream;
 use proofbench_channel::network::Certificate;
 use proofbench_emulator::net::{ClientTls, OpenFailed, TlsTerms, TlsVersion, Trust};
+use proofbench_peers::dns::Conduct;
 use proofbench_peers::tls::certs::Flaw;
 use proofbench_peers::tls::server::Handshake;
 use rstest::rstest;
 use rustls::pki_types::CertificateDer;
+use std::cell::Cell;
 use std::time::Instant;
 
 fn shown(flaw: Flaw) -> Certificate {
@@ -40,9 +42,13 @@ fn tls(trust: Trust) -> ClientTls {
     ClientTls { terms: terms(), named: true, trust, identity: Some(("TH1-0001".to_owned(), [7; 32])) }
 }
 
+fn setup(side: &Side) -> NetSetup {
+    NetSetup { address: side.place.device, gateway: side.place.gateway, low_ports: LOW, trust: None, link_up: true }
+}
+
 /// Dials the cloud until something has come of it.
 fn dial(side: &Side, tls: ClientTls, anchor: Option<&CertificateDer<'static>>) -> Result<Stream, OpenFailed> {
-    let setup = NetSetup { address: side.place.device, gateway: side.place.gateway, low_ports: LOW, trust: None, link_up: true };
+    let setup = setup(side);
     let start = Instant::now();
     let ground = || Ground { setup: &setup, anchor, now: u64::try_from(start.elapsed().as_nanos()).unwrap() };
     let mut step = Dial::begin(&ground(), CLOUD.0.to_owned(), CLOUD.1, Some(tls), 1);
@@ -70,6 +76,58 @@ fn dial(side: &Side, tls: ClientTls, anchor: Option<&CertificateDer<'static>>) -
             }
         }
     }
+}
+
+/// What comes of an attempt, with device time told by `now`.
+fn come_of(side: &Side, host: &str, port: u16, now: impl Fn() -> u64) -> Result<(), OpenFailed> {
+    let setup = setup(side);
+    let ground = || Ground { setup: &setup, anchor: None, now: now() };
+    let mut step = Dial::begin(&ground(), host.to_owned(), port, None, 1);
+    let start = Instant::now();
+    loop {
+        match step {
+            Step::Up(..) => return Ok(()),
+            Step::Failed(why, _) => return Err(why),
+            Step::Waits(dial) => {
+                assert!(start.elapsed() < PATIENCE, "nothing comes of it");
+                assert!(dial.owed() || start.elapsed() > EXPECTED, "nobody would wait for it");
+                std::thread::yield_now();
+                step = match dial.turn(&ground()) {
+                    Step::Waits(dial) => dial.serve(&ground()),
+                    done => done,
+                };
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_known_at_once_and_one_that_nobody_answers_after_five_seconds() {
+    let mut side = Side::new();
+    // Device time stands still: only an answer can end it.
+    let _server = side.shows(CLOUD.1, Flaw::None);
+    assert_eq!(come_of(&side, CLOUD.0, CLOUD.1, || 0), Ok(()));
+    side.resolve(false);
+    assert_eq!(come_of(&side, CLOUD.0, CLOUD.1, || 0), Err(OpenFailed::NoName));
+    side.names().set_conduct(Conduct::WrongId);
+    let asked = Cell::new(0u64);
+    let second = || {
+        asked.set(asked.get() + 1);
+        asked.get() * 500_000_000
+    };
+    assert_eq!(come_of(&side, CLOUD.0, CLOUD.1, second), Err(OpenFailed::NoName));
+    assert!((10..=12).contains(&asked.get()), "given up at {}", asked.get());
+    // The same without anybody there: the kernel's refusal is no answer of a resolver.
+    let empty = Side::empty();
+    asked.set(0);
+    assert_eq!(come_of(&empty, CLOUD.0, CLOUD.1, second), Err(OpenFailed::NoName));
+    assert!((10..=12).contains(&asked.get()), "given up at {}", asked.get());
+}
+
+#[test]
+fn a_port_where_nobody_listens_refuses() {
+    let side = Side::new();
+    assert_eq!(come_of(&side, CLOUD.0, CLOUD.1, || 0), Err(OpenFailed::Refused));
 }
 
 #[rstest]
