@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Runs one emulated thermostat on real wires: terminals DIR/console and DIR/update, flash in DIR/flash.bin; on 127.0.0.1 the console over RFC 2217 and raw
-/// TCP, debug probes (Black Magic Probe, OpenOCD's remote_bitbang, pyOCD's remote probe), SMP over UDP and a fixture. Prints one line of JSON with the
-/// ports when it is ready, writes it to DIR/board.json, and runs until it is killed.
+/// TCP, debug probes (Black Magic Probe, OpenOCD's remote_bitbang, pyOCD's remote probe), SMP over UDP and a fixture. With --net, its own network interface
+/// too, at an address of its own. Prints one line of JSON with the ports when it is ready, writes it to DIR/board.json, and runs until it is killed.
 #[derive(Debug, Parser)]
 #[command(name = "proofbench-board", version)]
 struct Args {

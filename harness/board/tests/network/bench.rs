@@ -8,6 +8,7 @@ use proofbench_peers::tls::certs::{Flaw, Matrix};
 use proofbench_peers::tls::server::{Behaviour, Met, TlsServer, TlsSetup};
 use proofbench_peers::{Lab, Seen, Timeline};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
@@ -100,11 +101,16 @@ impl Side {
 
     /// A server that shows this certificate.
     pub fn shows(&self, port: u16, flaw: Flaw) -> TlsServer {
+        self.asks_for(port, flaw, None)
+    }
+
+    /// The same, which also asks for a certificate of this CA.
+    pub fn asks_for(&self, port: u16, flaw: Flaw, client_ca: Option<CertificateDer<'static>>) -> TlsServer {
         let setup = TlsSetup {
             peer: "cloud".into(),
             listen: self.at(port),
             behaviour: serving(flaw),
-            client_ca: None,
+            client_ca,
             answer: bytes::Bytes::new(),
             patience: PATIENCE,
         };

@@ -5,6 +5,7 @@ use crate::bench::{CLOUD, LOW, PATIENCE, Side, matrix, serving};
 use proofbench_board::net::dial::{Dial, EXPECTED, Ground, Step};
 use proofbench_board::net::setup::NetSetup;
 use proofbench_board::net::stream::Stream;
+use proofbench_board::net::tls::identity::identity;
 use proofbench_channel::network::Certificate;
 use proofbench_emulator::net::{ClientTls, OpenFailed, TlsTerms, TlsVersion, Trust};
 use proofbench_peers::dns::Conduct;
@@ -183,7 +184,17 @@ fn without_the_makers_ca_nobody_is_trusted() {
 }
 
 #[test]
-fn the_units_certificate_is_shown_and_only_what_is_offered_is_spoken() {
+fn the_units_certificate_is_shown_to_who_asks_and_its_key_is_there() {
+    let side = Side::new();
+    let (own, _) = identity("TH1-0001", &[7; 32]).unwrap();
+    // Signed by itself, and so its own CA.
+    let server = side.asks_for(CLOUD.1, Flaw::None, Some(own));
+    dial(&side, tls(Trust::FULL), Some(&matrix().ca)).unwrap();
+    side.sees_met(&server, |met| matches!(met.handshake, Handshake::Done { certificates: 1, .. }));
+}
+
+#[test]
+fn only_what_is_offered_is_spoken() {
     let side = Side::new();
     let server = side.shows(CLOUD.1, Flaw::None);
     let old = ClientTls { terms: terms()[..1].to_vec(), named: false, ..tls(Trust::FULL) };
