@@ -10,7 +10,7 @@ use proofbench_channel::network::Certificate;
 use proofbench_emulator::net::{ClientTls, OpenFailed, TlsTerms, TlsVersion, Trust};
 use proofbench_peers::dns::Conduct;
 use proofbench_peers::tls::certs::Flaw;
-use proofbench_peers::tls::server::Handshake;
+use proofbench_peers::tls::server::{Behaviour, Handshake};
 use rstest::rstest;
 use rustls::pki_types::CertificateDer;
 use std::cell::Cell;
@@ -173,6 +173,22 @@ fn a_certificate_is_refused_with_its_reason() {
         server.behave(&serving(flaw)).unwrap();
         assert_eq!(dial(&side, tls(Trust::FULL), Some(&matrix().ca)).err(), Some(OpenFailed::Untrusted));
         side.sees_met(&server, |met| met.flaw == Some(flaw) && met.handshake == Handshake::Alert(alert));
+    }
+}
+
+#[test]
+fn a_server_that_does_not_do_tls_is_told_from_one_that_hangs_up() {
+    let side = Side::new();
+    let server = side.shows(CLOUD.1, Flaw::None);
+    for (behaviour, why) in [
+        (Behaviour::Close, OpenFailed::Refused),
+        (Behaviour::Plain(bytes::Bytes::from_static(b"HTTP/1.1 400 Bad Request\r\n\r\n")), OpenFailed::Untrusted),
+        // handshake_failure: nothing in common; internal_error is the server's own affair.
+        (Behaviour::Alert(40), OpenFailed::Untrusted),
+        (Behaviour::Alert(80), OpenFailed::Refused),
+    ] {
+        server.behave(&behaviour).unwrap();
+        assert_eq!(dial(&side, tls(Trust::FULL), Some(&matrix().ca)).err(), Some(why), "{behaviour:?}");
     }
 }
 
