@@ -13,12 +13,27 @@ pub struct Device {
     speed: f64,
     nrst_fixture: bool,
     nrst_rts: bool,
+    has_network: bool,
 }
 
 impl Device {
     /// Wraps a device that runs `speed` of its seconds a bench second.
     pub fn new(world: World, speed: f64) -> Self {
-        Self { world, speed, nrst_fixture: false, nrst_rts: false }
+        Self { world, speed, nrst_fixture: false, nrst_rts: false, has_network: false }
+    }
+
+    /// The board has a network, with its cable in or out.
+    pub fn wire_network(&mut self, up: bool) {
+        self.has_network = true;
+        self.world.set_link(up);
+    }
+
+    /// Plugs the network's cable in or pulls it. False: the board has no network.
+    pub fn set_link(&mut self, up: bool) -> bool {
+        if self.has_network {
+            self.world.set_link(up);
+        }
+        self.has_network
     }
 
     /// What a span of bench time is to the device.

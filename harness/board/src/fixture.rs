@@ -1,4 +1,4 @@
-//! The fixture's socket: a finger on the button, an eye on the indicator, a hand on the reset line and on the supply. One JSON object a line in each
+//! The fixture's socket: a finger on the button, an eye on the indicator, a hand on the reset line, on the supply and on the network's cable. One JSON object a line in each
 //! direction. The supervisor of a switched board speaks it too, over its own connection.
 
 use crate::device::Device;
@@ -29,6 +29,8 @@ enum Request {
     Discharge { ms: u64 },
     /// Feeds the rail past the supply.
     BackFeed { mv: u32 },
+    /// Plugs the network's cable in or pulls it.
+    Link { up: bool },
     /// Counts the BREAKs that firmware has taken from the console.
     Breaks,
 }
@@ -66,6 +68,8 @@ fn carry_out(line: &[u8], device: &mut Device) -> Response {
             device.world.set_discharge(span);
         }
         Request::BackFeed { mv } => world.set_back_feed(mv),
+        Request::Link { up } if !device.set_link(up) => response.error = Some("this board has no network: start it with --net".to_owned()),
+        Request::Link { .. } => {}
         Request::Breaks => response.breaks = Some(device.breaks()),
     }
     response

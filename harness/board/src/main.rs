@@ -3,19 +3,21 @@
 
 use clap::Parser;
 use proofbench_board::doors::Doors;
+use proofbench_board::net::setup::NetSetup;
 use proofbench_board::run::{Bench, Board, Parent, Ready};
 use proofbench_board::supervisor::{Supervisor, Switched};
 use proofbench_emulator::{Defects, Setup};
 use std::error::Error;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Runs one emulated thermostat on real wires: terminals DIR/console and DIR/update, flash in DIR/flash.bin; on 127.0.0.1 the console over RFC 2217 and raw
-/// TCP, debug probes (Black Magic Probe, OpenOCD's remote_bitbang, pyOCD's remote probe), SMP over UDP and a fixture. Prints one line of JSON with the
-/// ports when it is ready, writes it to DIR/board.json, and runs until it is killed.
+/// TCP, debug probes (Black Magic Probe, OpenOCD's remote_bitbang, pyOCD's remote probe), SMP over UDP and a fixture. With --net, its own network interface
+/// too, at an address of its own. Prints one line of JSON with the ports when it is ready, writes it to DIR/board.json, and runs until it is killed.
 #[derive(Debug, Parser)]
 #[command(name = "proofbench-board", version)]
 struct Args {
@@ -64,6 +66,35 @@ struct Args {
     /// Holds the reset line from the start.
     #[arg(long)]
     nrst: bool,
+    #[command(flatten)]
+    net: NetArgs,
+}
+
+/// The device's network.
+#[derive(Debug, clap::Args)]
+struct NetArgs {
+    /// The device's own IPv4 address, one of this machine's, such as 127.77.0.2. Without it the board has no network.
+    #[arg(long, value_name = "ADDR", requires = "gateway")]
+    net: Option<Ipv4Addr>,
+    /// The lab's IPv4 address: the resolver is there.
+    #[arg(long, value_name = "ADDR", requires = "net")]
+    gateway: Option<Ipv4Addr>,
+    /// Added to every port below 1024, the device's own and those that it calls, for users who may not open them.
+    #[arg(long, value_name = "N", requires = "net", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=64_000))]
+    low_ports: u16,
+    /// PEM file with the CA that stands for the maker's. If it is not there, nobody is trusted.
+    #[arg(long, value_name = "FILE", requires = "net")]
+    trust: Option<PathBuf>,
+    /// The cable is in from the start.
+    #[arg(long, requires = "net")]
+    link_up: bool,
+}
+
+impl NetArgs {
+    fn setup(&self) -> Option<NetSetup> {
+        let (address, gateway) = (self.net?, self.gateway?);
+        Some(NetSetup { address, gateway, low_ports: self.low_ports, trust: self.trust.clone(), link_up: self.link_up })
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -92,7 +123,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if args.switched {
         return supervise(args, &setup);
     }
-    let bench = Bench { dir: args.dir.clone(), speed: args.speed, button: args.button, nrst: args.nrst };
+    let bench = Bench { dir: args.dir.clone(), speed: args.speed, button: args.button, nrst: args.nrst, net: args.net.setup() };
     if args.supervised {
         let mut link = UnixStream::from(rustix::io::dup(rustix::stdio::stdin())?);
         let doors = Doors::take_over(&link)?;
@@ -120,6 +151,14 @@ fn supervise(args: &Args, setup: &Setup) -> Result<(), Box<dyn Error>> {
     for defect in &args.defect {
         say("--defect", defect.clone());
     }
+    if let Some(net) = args.net.setup() {
+        say("--net", net.address.to_string());
+        say("--gateway", net.gateway.to_string());
+        say("--low-ports", net.low_ports.to_string());
+        if let Some(trust) = net.trust {
+            say("--trust", trust.display().to_string());
+        }
+    }
     arguments.extend([("--button", args.button), ("--nrst", args.nrst)].into_iter().filter(|(_, held)| *held).map(|(name, _)| name.to_owned()));
     let switched = Switched {
         dir: args.dir.clone(),
@@ -127,6 +166,7 @@ fn supervise(args: &Args, setup: &Setup) -> Result<(), Box<dyn Error>> {
         debug_port: args.debug_port,
         parent_pipe: args.parent_pipe,
         slow_rail: Duration::from_millis(args.slow_rail),
+        link: args.net.net.map(|_| args.net.link_up),
     };
     let (mut supervisor, ready) = Supervisor::new(switched)?;
     if args.on {

@@ -5,6 +5,8 @@ use crate::device::Device;
 use crate::doors::{Doors, Numbers};
 use crate::fixture::Client;
 use crate::flashfile::FlashFile;
+use crate::net::Net;
+use crate::net::setup::NetSetup;
 use crate::probes::Server;
 use crate::pty::Pty;
 use crate::{bitbang, bmp, pyocd, smp};
@@ -54,6 +56,8 @@ pub struct Bench {
     pub button: bool,
     /// Whether the reset line is held from the start.
     pub nrst: bool,
+    /// Its place on its network, if it has one.
+    pub net: Option<NetSetup>,
 }
 
 /// Who ends the board when he ends himself.
@@ -74,6 +78,7 @@ pub struct Board {
     console: Console,
     update: Pty,
     doors: Doors,
+    net: Option<Net>,
     bmp: Server<bmp::Session>,
     bitbang: Server<bitbang::Session>,
     pyocd: Server<pyocd::Session>,
@@ -101,6 +106,10 @@ impl Board {
         world.set_button(bench.button);
         let mut device = Device::new(world, bench.speed);
         device.set_nrst_fixture(bench.nrst);
+        let net = bench.net.clone().map(Net::new).transpose().map_err(io::Error::other)?;
+        if let Some(net) = &bench.net {
+            device.wire_network(net.link_up);
+        }
         let console = Console::new(Pty::new(&bench.dir.join("console"))?);
         let update = Pty::new(&bench.dir.join("update"))?;
         let ready = Ready {
@@ -120,6 +129,7 @@ impl Board {
             console,
             update,
             doors,
+            net,
             bmp: Server::default(),
             bitbang: Server::default(),
             pyocd: Server::default(),
@@ -186,7 +196,8 @@ impl Board {
             self.update.send(&bytes)?;
             busy = true;
         }
-        busy |= smp::deliver(&self.doors.smp_udp, &mut self.device.world);
+        busy |= self.net.as_mut().is_some_and(|net| net.turn(&mut self.device.world));
+        busy |= smp::deliver(&self.doors.smp_udp, self.net.as_ref().and_then(Net::smp), &mut self.device.world);
         Ok(busy)
     }
 
@@ -235,8 +246,11 @@ impl Board {
             self.clients.retain_mut(|client| client.serve(device));
             heard = true;
         }
+        if ready[NET] {
+            heard |= self.net.as_mut().is_some_and(|net| net.serve(&mut device.world));
+        }
         if ready[DOORS] {
-            heard |= smp::serve(&self.doors.smp_udp, &mut device.world);
+            heard |= smp::serve(&self.doors.smp_udp, 0, &mut device.world);
             self.console.accept(&self.doors.raw, &self.doors.rfc2217);
             self.bmp.accept(&self.doors.debug, &mut device.world);
             self.bitbang.accept(&self.doors.bitbang, &mut device.world);
@@ -272,6 +286,10 @@ impl Board {
         ends[PROBES] = fds.len();
         fds.extend(self.clients.iter().map(|c| PollFd::new(&c.stream, PollFlags::IN)));
         ends[FIXTURE] = fds.len();
+        if let Some(net) = &self.net {
+            net.poll_fds(&self.device.world, &mut fds);
+        }
+        ends[NET] = fds.len();
         fds.extend(self.doors.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         ends[DOORS] = fds.len();
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(tick.subsec_nanos()) };
@@ -294,8 +312,9 @@ const CONSOLE: usize = 1;
 const UPDATE: usize = 2;
 const PROBES: usize = 3;
 const FIXTURE: usize = 4;
-const DOORS: usize = 5;
-const GROUPS: usize = 6;
+const NET: usize = 5;
+const DOORS: usize = 6;
+const GROUPS: usize = 7;
 
 #[derive(PartialEq)]
 enum Heard {

@@ -9,14 +9,17 @@ const DATAGRAM_MOST: usize = 4096;
 /// Most datagrams of one look.
 const LOOK_MOST: usize = 32;
 
-/// Hands over what has arrived at a non-blocking socket, at most 32 datagrams. Says whether there was anything.
-pub fn serve(socket: &UdpSocket, world: &mut World) -> bool {
+/// In the name of a peer: it came over the device's own network, and not by the board's port on 127.0.0.1.
+pub const BY_NETWORK: u64 = 1 << 63;
+
+/// Hands over what has arrived at a non-blocking socket, at most 32 datagrams; `way` is 0 or [`BY_NETWORK`]. Says whether there was anything.
+pub fn serve(socket: &UdpSocket, way: u64, world: &mut World) -> bool {
     let mut arrived = [0; DATAGRAM_MOST];
     let mut heard = false;
     for _ in 0..LOOK_MOST {
         match socket.recv_from(&mut arrived) {
             Ok((n, SocketAddr::V4(from))) => {
-                world.datagram(Datagram { peer: name(from), bytes: arrived[..n].to_vec() });
+                world.datagram(Datagram { peer: way | name(from), bytes: arrived[..n].to_vec() });
                 heard = true;
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => break,
@@ -27,22 +30,24 @@ pub fn serve(socket: &UdpSocket, world: &mut World) -> bool {
     heard
 }
 
-/// Sends what the device has sent. Says whether there was anything. Nobody promises that a datagram arrives.
-pub fn deliver(socket: &UdpSocket, world: &mut World) -> bool {
+/// Sends what the device has sent, each by the way by which its peer came. Says whether there was anything. Nobody promises that a datagram arrives.
+pub fn deliver(socket: &UdpSocket, network: Option<&UdpSocket>, world: &mut World) -> bool {
     let mut said = false;
     while let Some(datagram) = world.take_datagram() {
-        let _ = socket.send_to(&datagram.bytes, address(datagram.peer));
         said = true;
+        let Some(socket) = (if datagram.peer & BY_NETWORK == 0 { Some(socket) } else { network }) else { continue };
+        let _ = socket.send_to(&datagram.bytes, address(datagram.peer));
     }
     said
 }
 
 /// A peer's address as one number.
-fn name(peer: SocketAddrV4) -> u64 {
+pub fn name(peer: SocketAddrV4) -> u64 {
     u64::from(peer.ip().to_bits()) << 16 | u64::from(peer.port())
 }
 
-fn address(name: u64) -> SocketAddrV4 {
+/// The address of a peer's number.
+pub fn address(name: u64) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::from_bits((name >> 16) as u32), name as u16)
 }
 

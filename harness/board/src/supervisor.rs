@@ -43,6 +43,8 @@ pub struct Switched {
     pub parent_pipe: bool,
     /// From letting the rail go to the brown-out level.
     pub slow_rail: Duration,
+    /// Whether the network's cable is in, where there is a network.
+    pub link: Option<bool>,
 }
 
 /// The supervisor. Dropping it kills the device.
@@ -239,6 +241,12 @@ impl Supervisor {
                 self.lies = lies;
                 ok()
             }
+            Ask::Link(_) if self.setup.link.is_none() => Ok("error: this board has no network: start it with --net".to_owned()),
+            Ask::Link(up) => {
+                self.setup.link = Some(up);
+                self.ask(&json!({ "do": "link", "up": up }));
+                ok()
+            }
         }
     }
 
@@ -276,6 +284,9 @@ impl Supervisor {
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(&self.setup.arguments).arg("--supervised");
+        if self.setup.link == Some(true) {
+            command.arg("--link-up");
+        }
         // Its own group: a Ctrl-C on the bench's terminal is the bench's to handle.
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).process_group(0);
         self.device = Some(Running { child: command.spawn()?, link: ours });

@@ -4,7 +4,8 @@
 //! `breaks`: BREAKs that the firmware has taken from its console since it was switched on. `ports`: the board's ready line. Then the ways in which
 //! switches and boards misbehave: `slow-rail MS` (large capacitors: the rail takes so long to the brown-out level once it is let go, the device runs
 //! on until then, and five and a half times as long to nothing), `backfeed on|off|MV` (the device is fed past the switch once it runs: 2900 mV, or as
-//! many as said), `lie on|off` (the switch says yes and does nothing). What is not understood is answered with `error: ` and what would be.
+//! many as said), `lie on|off` (the switch says yes and does nothing). And `link up|down`, the network's cable, which stays as it is put whatever the
+//! power does; one that is moved by the fixture is back in this place after the next off and on. What is not understood is answered with `error: ` and what would be.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -39,10 +40,12 @@ pub enum Command {
     BackFeed(u32),
     /// Whether the switch lies from now on.
     Lie(bool),
+    /// Whether the network's cable is in.
+    Link(bool),
 }
 
 /// What is understood.
-const KNOWN: &str = "on, off, state, rail, pid, breaks, ports, slow-rail MS, backfeed on|off|MV, lie on|off";
+const KNOWN: &str = "on, off, state, rail, pid, breaks, ports, slow-rail MS, backfeed on|off|MV, lie on|off, link up|down";
 
 impl FromStr for Command {
     type Err = String;
@@ -69,6 +72,8 @@ impl FromStr for Command {
             },
             ["lie", "on"] => Self::Lie(true),
             ["lie", "off"] => Self::Lie(false),
+            ["link", "up"] => Self::Link(true),
+            ["link", "down"] => Self::Link(false),
             _ => return Err(format!("not known; there are {KNOWN}")),
         })
     }

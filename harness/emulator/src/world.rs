@@ -344,7 +344,7 @@ impl World {
         s.cause = self.cause;
         (s.now, s.fed, s.watchdog) = (self.now, self.now, false);
         s.net_up = u64::MAX;
-        s.restart_module(self.link);
+        s.restart_module(self.link, self.hw.lines.link_rx.mark());
         (s.tx_free, s.uart_open, s.button_taken) = ([self.now; 2], [self.now; 2], self.hw.lines.button.len());
         self.boots = self.boots.wrapping_add(1);
         let secured = s.secured;

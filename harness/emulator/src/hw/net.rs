@@ -215,12 +215,19 @@ pub(crate) struct Module {
     pub(crate) next: u64,
     pub(crate) link: bool,
     pub(crate) taken: u64,
+    /// What came in since the reset has this number or a higher one.
+    pub(crate) fresh: u64,
 }
 
 impl State {
-    pub(crate) fn restart_module(&mut self, link: bool) {
+    pub(crate) fn restart_module(&mut self, link: bool, fresh: u64) {
         // Numbers go on: an answer to a connection of the last boot must not be taken for one of this.
-        self.module = Module { next: self.module.next, taken: self.module.taken, link, ..Module::default() };
+        self.module = Module { next: self.module.next, taken: self.module.taken, link, fresh, ..Module::default() };
+    }
+    /// Whether this waits for firmware: it came since firmware brought the network up. A link that came or went before is no message that could be lost.
+    pub(crate) fn awaits(&self, number: u64, at: u64, what: &NetIn) -> bool {
+        let moved = matches!(what, NetIn::Link(up) if *up != self.module.link) && number >= self.module.fresh && self.net_up != u64::MAX;
+        number >= self.module.taken && (at >= self.net_up || moved)
     }
 }
 
@@ -294,8 +301,8 @@ impl Hw {
             if *at > self.state.now {
                 return None;
             }
+            let heard = self.state.awaits(number, *at, what) && self.state.module.hears(what);
             self.state.module.taken = number + 1;
-            let heard = *at >= self.state.net_up && self.state.module.hears(what);
             if heard {
                 return Some(what.clone());
             }

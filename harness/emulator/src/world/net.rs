@@ -72,15 +72,25 @@ impl World {
     pub fn set_outside(&mut self, outside: Rc<RefCell<dyn Outside>>) {
         self.outside = Some(outside);
     }
-    /// Takes what the device has sent by now, oldest first; for boards, which have the real world outside. Nothing passes while the link is out.
+    /// Whether the link is in.
+    pub fn has_link(&self) -> bool {
+        self.link
+    }
+    /// Takes what the device has sent by now, oldest first; for boards, which have the real world outside. While the link is out, attempts and datagrams
+    /// are lost; what belongs to connections comes, for the module to keep.
     pub fn take_net(&mut self) -> Option<NetOut> {
         while self.hw.lines.link_tx.front().is_some_and(|(at, _)| *at <= self.now) {
-            let sent = self.hw.lines.link_tx.pop();
-            if self.link {
-                return sent.map(|(_, out)| out);
+            let (_, sent) = self.hw.lines.link_tx.pop()?;
+            if self.link || matches!(sent, NetOut::Data(..) | NetOut::End { .. }) {
+                return Some(sent);
             }
         }
         None
+    }
+    /// How much waits for firmware. Who gives it more than it takes loses pieces.
+    pub fn net_waits(&self) -> u64 {
+        let rx = &self.hw.lines.link_rx;
+        rx.mark().saturating_sub(self.hw.state.module.taken.max(rx.first_number()))
     }
     /// Hands something to the module. It is lost while the link is out, and without a module that runs.
     pub fn net_in(&mut self, what: NetIn) {
@@ -90,10 +100,8 @@ impl World {
         if !self.link || matches!(self.machine, Machine::Off | Machine::Held) {
             return;
         }
-        let (rx, taken) = (&mut self.hw.lines.link_rx, self.hw.state.module.taken);
-        let waiting = rx.mark().saturating_sub(taken.max(rx.first_number()));
-        if waiting < PIECES_MOST as u64 {
-            rx.push((self.now + after, what));
+        if self.net_waits() < PIECES_MOST as u64 {
+            self.hw.lines.link_rx.push((self.now + after, what));
         }
     }
     /// Somebody connects to a port of the device from one of his addresses.
@@ -122,6 +130,11 @@ impl World {
     pub fn is_bound(&self, port: u16) -> bool {
         self.hw.state.module.udp.contains(&port)
     }
+    /// UDP ports that are bound now.
+    pub fn bound_ports(&self) -> impl Iterator<Item = u16> {
+        let up = self.is_on_the_net();
+        self.hw.state.module.udp.iter().filter(move |_| up).copied()
+    }
     /// Whether the device answers on the network at all: link in, power, module set up by firmware.
     pub fn is_on_the_net(&self) -> bool {
         self.link && self.hw.state.net_up <= self.now && matches!(self.machine, Machine::Running | Machine::Stuck(_))
@@ -133,7 +146,7 @@ impl World {
     /// When the next thing that firmware will get has arrived.
     pub(super) fn next_net(&self) -> Option<u64> {
         let (rx, state) = (&self.hw.lines.link_rx, &self.hw.state);
-        (rx.first_number()..).zip(rx.iter()).find(|(n, (at, _))| *n >= state.module.taken && *at >= state.net_up).map(|(_, (at, _))| *at)
+        (rx.first_number()..).zip(rx.iter()).find(|(n, (at, what))| state.awaits(*n, *at, what)).map(|(_, (at, _))| *at)
     }
     /// When the outside is to be given something, or wants its turn.
     pub(super) fn next_outside(&self) -> Option<u64> {
