@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_prompt_and_a_greeting_ask_for_a_login_and_an_error_page_does_not() {
-        assert!(asks(b"th1 login: "));
+        assert!(asks(b"unit login: "));
         assert!(asks(b"220 ready\r\n"));
         assert!(asks(b"SSH-2.0-dropbear"));
         assert!(!asks(b"HTTP/1.1 400 Bad Request\r\n\r\n{\"error\":\"login first\"}"));

@@ -112,10 +112,11 @@ fn words(row: &str) -> impl Iterator<Item = &str> {
 /// Names with versions as services tell them: `name/1.2.3`, in small letters. At most 64 of them.
 fn products(text: &str) -> Vec<(String, String)> {
     let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
-    let found = text.split(|c| !token(c)).filter_map(|t| t.split_once('/')).filter(|(name, version)| {
+    let pairs = text.split(|c| !token(c)).filter_map(|t| t.split_once('/')).map(|(name, version)| (name, version.trim_end_matches('.')));
+    let found = pairs.filter(|(name, version)| {
         name.starts_with(|c: char| c.is_ascii_alphabetic()) && version.starts_with(|c: char| c.is_ascii_digit()) && version.contains('.')
     });
-    found.take(64).map(|(n, v)| (n.to_ascii_lowercase(), v.trim_end_matches('.').to_ascii_lowercase())).collect()
+    found.take(64).map(|(n, v)| (n.to_ascii_lowercase(), v.to_ascii_lowercase())).collect()
 }
 
 #[cfg(test)]

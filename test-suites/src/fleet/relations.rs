@@ -125,7 +125,7 @@ mod tests {
         let label = |n: u32| {
             let mac = format!("02:74:68:31:00:{n:02x}");
             UnitLabel {
-                serial: format!("TH1-{n:04}"),
+                serial: format!("XY7-{n:04}"),
                 user: "admin".into(),
                 secret: secret(n, &mac),
                 public: BTreeMap::from([("mac".to_owned(), mac)]),
@@ -152,8 +152,8 @@ mod tests {
         let found = |secret: &dyn Fn(u32, &str) -> String| relations(&fleet(secret), 12).join("; ");
         assert!(found(&|_, mac| mac.replace(':', "")).contains("part of the mac"));
         assert!(found(&|_, mac| mac.replace(':', "").chars().rev().collect()).contains("turned round"));
-        assert!(found(&|n, _| format!("Th1{:04}-{}", n, drawn(n))).contains("part of the serial"));
-        assert!(found(&|n, _| hex(&Sha256::digest(format!("TH1-{n:04}")))[..12].to_owned()).contains("SHA-256 of the serial"));
+        assert!(found(&|n, _| format!("Xy7{:04}-{}", n, drawn(n))).contains("part of the serial"));
+        assert!(found(&|n, _| hex(&Sha256::digest(format!("XY7-{n:04}")))[..12].to_owned()).contains("SHA-256 of the serial"));
         assert!(found(&|_, mac| hex(&Md5::digest(mac.to_ascii_uppercase()))[4..16].to_owned()).contains("MD5 of the mac"));
         assert!(found(&|_, mac| Sha1::digest(mac).iter().map(|b| char::from(b'0' + b % 10)).take(12).collect()).contains("SHA-1 of the mac"));
         assert!(found(&|n, _| format!("{}", 482_915_537_000_u64 + u64::from(n))).contains("count"));
