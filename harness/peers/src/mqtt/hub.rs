@@ -124,7 +124,7 @@ impl Hub {
     }
 
     /// What is to be sent next, and whether there is more behind it.
-    pub fn next(&self, number: u64) -> (Option<Out>, bool) {
+    pub(super) fn next(&self, number: u64) -> (Option<Out>, bool) {
         let mut state = self.lock();
         let Some(connection) = state.connections.get_mut(&number) else { return (None, false) };
         let out = connection.out.pop();
@@ -132,7 +132,7 @@ impl Hub {
     }
 
     /// Bytes that cannot be read: the connection ends behind what is left to send.
-    pub fn bad(&self, number: u64, bad: Bad) {
+    pub(super) fn bad(&self, number: u64, bad: Bad) {
         self.tell(number, format!("got what cannot be read: {}", bad.why), bad.raw.clone());
         let mut state = self.lock();
         let Some(connection) = state.connections.get_mut(&number) else { return };
@@ -146,7 +146,7 @@ impl Hub {
     }
 
     /// A packet has come.
-    pub fn got(&self, number: u64, got: Got) -> Next {
+    pub(super) fn got(&self, number: u64, got: Got) -> Next {
         let words = match &got.packet {
             Packet::Connect(connect) => connect_words(connect, &got.login),
             other => text::packet(other),
