@@ -32,7 +32,12 @@ impl Ground {
         if !self.is_up() {
             return Ok(PortMap { silent: asked.into_iter().collect(), ..PortMap::default() });
         }
-        let setup = ScanSetup { at_once: AT_ONCE, patience: PORT_PATIENCE, ports: asked.iter().map(|p| self.real(*p)).collect(), ..ScanSetup::all(self.device) };
+        let setup = ScanSetup {
+            at_once: AT_ONCE,
+            patience: PORT_PATIENCE,
+            ports: asked.iter().map(|p| self.real(*p)).collect(),
+            ..ScanSetup::all(self.device)
+        };
         let found = scan(&self.quiet(), &setup, wait)?;
         let strangers = own::strangers(self.device);
         let mut map = PortMap::default();

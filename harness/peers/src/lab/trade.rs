@@ -102,11 +102,9 @@ fn seen(heard: &Heard<'_>) -> Vec<Sight> {
         }],
         // Sent again because its acknowledgement was lost, or is owed: it was seen.
         Heard::Packet(Packet::Publish(p), _) if p.dup && p.qos == QoS::ExactlyOnce => Vec::new(),
-        Heard::Packet(Packet::Publish(p), _) => vec![Sight::Published {
-            topic: p.topic.clone(),
-            payload: p.payload.iter().copied().take(PAYLOAD_MOST).collect(),
-            retain: p.retain,
-        }],
+        Heard::Packet(Packet::Publish(p), _) => {
+            vec![Sight::Published { topic: p.topic.clone(), payload: p.payload.iter().copied().take(PAYLOAD_MOST).collect(), retain: p.retain }]
+        }
         Heard::Packet(Packet::Subscribe(s), _) => s.filters.iter().map(|f| Sight::Subscribed { filter: f.path.clone() }).collect(),
         Heard::Packet(..) => Vec::new(),
         Heard::Junk(bytes) => vec![Sight::Bytes(bytes.iter().copied().take(SIGHT_MOST).collect())],

@@ -230,4 +230,3 @@ async fn handshake(guest: &Guest<'_>, line: Line, certificate: Certificate) -> O
         }
     }
 }
-

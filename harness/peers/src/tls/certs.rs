@@ -267,7 +267,7 @@ fn make(flaw: Flaw, name: &str, now: SystemTime, root: &Authority) -> Result<Ide
         Flaw::UnknownCa => {
             let (stranger, certificate) = root.stranger();
             vec![params.signed_by(&key, stranger)?.der().clone(), certificate.clone()]
-        },
+        }
         Flaw::LeafAsCa => {
             let signer = KeyPair::generate()?;
             let mut between = leaf_params(name, now)?;
