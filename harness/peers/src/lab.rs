@@ -10,7 +10,7 @@
 //! | `visits`, `trade`, `web`, `request` | connections of the device: how they are taken, and what is done on them |
 //! | `names` | its datagrams: names, time, announcements |
 //! | `calls`, `look`, `own` | connections and questions of the bench to the device |
-//! | `secure`, `identities` | TLS without trust on both sides, and the certificates that are shown |
+//! | `secure`, `late`, `identities` | TLS without trust on both sides, and the certificates that are shown |
 //! | `sights` | what was seen, in its order |
 //!
 //! **What a device sees of a front that takes nothing.** Nobody but the kernel answers a SYN, so the lab takes the connection first and is seen to. With
@@ -20,6 +20,9 @@
 //!
 //! **Which host is meant.** With an address for each host (`many_addresses`, for loopback and labs with a network of their own) the address tells. On one
 //! address it is the server name of TLS, the `Host` of a request, the name that was resolved last, or the first service at the port, in this order.
+//!
+//! **When a certificate was taken.** `Secured` is the end of the handshake. In TLS 1.3 a device can refuse behind it: by an alert, which is told as
+//! `Declined` behind the `Secured`, or by saying nothing and ending, as curl does when only the name is wrong. What it then sends, or does not, decides.
 //!
 //! **Whose packets count.** Those of the device's address; on loopback those of any address of this machine, so nothing else there may talk to the lab.
 //!
@@ -31,6 +34,7 @@
 mod calls;
 mod ground;
 mod identities;
+mod late;
 mod link;
 mod look;
 mod names;

@@ -4,6 +4,7 @@ use super::ground::Ground;
 use super::{names, visits};
 use crate::mqtt::Hub;
 use proofbench_channel::network::{Front, Service, Trade};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -97,14 +98,9 @@ impl Table {
         let said = hint.map(plain);
         let last = self.last.as_ref().filter(|_| !ground.many);
         for name in [said.as_ref(), last].into_iter().flatten() {
-            if let Some(service) = here(name) {
-                return Some((Arc::clone(service), name.clone()));
+            if let Some(found) = here(name).map(|s| (Arc::clone(s), name.clone())).or_else(|| all(name.clone())) {
+                return Some(found);
             }
-        }
-        if let Some(host) = said.clone()
-            && let Some(found) = all(host)
-        {
-            return Some(found);
         }
         let first = self.services.iter().find(|s| s.port == port && s.host != EVERY && s.kind() == kind);
         first.map(|s| (Arc::clone(s), s.host.clone())).or_else(|| all(last.cloned().unwrap_or(itself)))
@@ -170,10 +166,9 @@ impl Table {
     pub(super) fn open(&mut self, ground: &Arc<Ground>) -> io::Result<()> {
         let wanted = self.wanted(ground).map_err(|host| io::Error::other(format!("no address is left for {host}")))?;
         for place in wanted {
-            if !self.listeners.contains_key(&place) {
+            if let Entry::Vacant(entry) = self.listeners.entry(place) {
                 let at = SocketAddr::from((place.0, ground.real(place.1)));
-                let task = listen(ground, place, at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
-                self.listeners.insert(place, task);
+                entry.insert(listen(ground, place, at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?);
             }
         }
         Ok(())

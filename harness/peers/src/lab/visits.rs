@@ -1,8 +1,9 @@
 //! Connections that the device opens to the lab: whom they are for, how they are taken, and the trade behind them.
 
 use super::ground::Ground;
+use super::late::Session;
 use super::link::Line;
-use super::places::{Place, Up, Visit, lock};
+use super::places::{EVERY, Place, Up, Visit, lock};
 use super::secure;
 use super::trade::{self, Over};
 use crate::mqtt::Wire;
@@ -89,7 +90,7 @@ async fn visit(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, conn: 
     let untouched = |up: &Up| matches!(lock(&up.live).0, Front::Refuse | Front::Silent);
     let mut hello = None;
     if !(sure && untouched(&up)) {
-        let (read, hint) = greet(&mut line, !sure).await;
+        let (read, hint) = greet(&mut line, !sure || (up.host == EVERY && !ground.many)).await;
         hello = read;
         if let Some(found) = ground.table().at(ground, place, hint.as_deref()) {
             (up, host) = found;
@@ -226,7 +227,13 @@ async fn handshake(guest: &Guest<'_>, line: Line, certificate: Certificate) -> O
             let session = stream.get_ref().1;
             let (version, suite) = secure::negotiated(session);
             guest.see(Sight::Secured { shown: certificate, client: secure::owner(session), version, suite });
-            trade::ply(guest, stream).await
+            let session = Session::new(stream);
+            let alert = session.alert();
+            let over = trade::ply(guest, session).await;
+            if let Some(alert) = alert.get() {
+                guest.see(Sight::Declined { shown: Some(certificate), why: format!("alert {alert} behind the handshake") });
+            }
+            over
         }
     }
 }

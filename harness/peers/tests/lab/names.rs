@@ -97,6 +97,24 @@ fn the_time_is_told_as_it_was_told_to_be() {
 }
 
 #[test]
+fn chronyd_believes_the_time() {
+    let Some(chronyd) = find("chronyd") else { return };
+    let mut bench = Bench::new();
+    for (lie, wanted) in [(Lie::Truth, 0.0), (Lie::Off(3600), 3600.0)] {
+        bench.serve("time.example", 123, Front::Plain, Trade::Time(lie));
+        let place = bench.place("time.example", 123);
+        let folder = tempfile::tempdir().unwrap();
+        let source = format!("server {} port {} iburst maxsamples 1", place.ip(), place.port());
+        let pid = format!("pidfile {}", folder.path().join("pid").display());
+        let options = ["-Q", "-x", "-U", "-u", "root", "-t", "60", &source, &pid, "cmdport 0", "bindcmdaddress /"];
+        let got = Command::new(&chronyd).args(options).output().unwrap();
+        let said = text(&got.stdout) + &text(&got.stderr);
+        let wrong = said.split("System clock wrong by ").nth(1).and_then(|s| s.split(' ').next()).and_then(|w| w.parse::<f64>().ok());
+        assert!(wrong.is_some_and(|w| (w - wanted).abs() < 60.0), "{said}");
+    }
+}
+
+#[test]
 fn what_is_no_question_for_the_time_is_a_datagram() {
     let mut bench = Bench::new();
     bench.serve("time.example", 123, Front::Plain, Trade::Time(Lie::Truth));
