@@ -25,6 +25,7 @@
 //! `Declined` behind the `Secured`, or by saying nothing and ending, as curl does when only the name is wrong. What it then sends, or does not, decides.
 //!
 //! **Whose packets count.** Those of the device's address; on loopback those of any address of this machine, so nothing else there may talk to the lab.
+//! What comes to a service from elsewhere is not served, and counts as lost ([`Network::lost`]): it may have been the device under another address.
 //!
 //! Times in here that are patience with the network (a greeting, a farewell) are real; deadlines of calls and moments of sights are the bench's.
 //!

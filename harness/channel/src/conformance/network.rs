@@ -36,6 +36,7 @@ pub fn network(network: &mut dyn Network, clock: &mut dyn Clock, device: &Networ
     unplugged(network, clock, device)?;
 
     works(network.link(true, &within(clock, PATIENCE)), "plugging the link in works")?;
+    settling(network, clock, device)?;
     given_up_calls(network, clock, device)?;
     knocking(network, clock, device)?;
     talking(network, clock, device)?;
@@ -69,6 +70,15 @@ fn unplugged(network: &mut dyn Network, clock: &mut dyn Clock, device: &NetworkD
     rule(clock.now() >= before + QUIET, "Silent is told at the deadline, not before it", clock.now().since(before))?;
     let answer = works(network.datagram(device.closed, b"?", &within(clock, QUIET)), "asking without link works")?;
     rule(answer == DatagramSeen::Silent, "without link a datagram is Silent", answer)
+}
+
+/// A device may take its time until it is on the network.
+fn settling(network: &mut dyn Network, clock: &mut dyn Clock, device: &NetworkDevice<'_>) -> Outcome {
+    let until = within(clock, PATIENCE);
+    while works(network.connect(&Dial::plain(device.closed), &within(clock, QUIET)), "connecting works")? == Dialled::Silent {
+        rule(clock.now() < until.until, "a device whose link is in comes onto the network", QUIET)?;
+    }
+    Ok(())
 }
 
 /// A wait that was cancelled ends every call, and does nothing.

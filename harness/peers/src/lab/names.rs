@@ -27,12 +27,13 @@ pub(super) async fn datagrams(ground: Arc<Ground>, socket: UdpSocket, place: Pla
     loop {
         match socket.recv_from(&mut buffer).await {
             // What comes while the cable is pulled is lost, as on a wire.
-            Ok((length, from)) if ground.is_up() && ground.is_device(from.ip()) => {
+            Ok(_) if !ground.is_up() => {}
+            Ok((_, from)) if !ground.is_device(from.ip()) => ground.sights.miss(),
+            Ok((length, from)) => {
                 if let Some(answer) = ground.answer(place, &buffer[..length]) {
                     let _ = socket.send_to(&answer, from).await;
                 }
             }
-            Ok(_) => {}
             // A port that was closed meanwhile; haste does not help.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }

@@ -37,7 +37,8 @@ pub(super) async fn listen(ground: Arc<Ground>, listener: TcpListener, place: Pl
         ground.up().await;
         match listener.accept().await {
             Ok((stream, from)) if ground.is_device(from.ip()) => take(&ground, stream, from, place),
-            Ok(_) => {}
+            // A device may come from an address that nobody knows of: who judges its silence must know that somebody came.
+            Ok((_stream, _)) => ground.sights.miss(),
             // Out of handles, or a connection that ended before it was taken: neither is helped by haste.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -86,7 +87,7 @@ async fn visit(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, conn: 
         (table.at(ground, place, None), table.is_sure(ground, place))
     };
     // Taken away between the connection and now.
-    let Some((mut up, mut host)) = found else { return };
+    let Some((mut up, mut host)) = found else { return ground.sights.miss() };
     let untouched = |up: &Up| matches!(lock(&up.live).0, Front::Refuse | Front::Silent);
     let mut hello = None;
     if !(sure && untouched(&up)) {
@@ -97,6 +98,8 @@ async fn visit(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, conn: 
         }
     }
     let guest = Guest { ground, from, conn, host, up };
+    let offered = hello.as_ref().filter(|_| !untouched(&guest.up)).map(secure::hello);
+    guest.see(Sight::Dialled { hello: offered });
     // From here on it belongs to the service, and is cut with it.
     let front = {
         let mut table = ground.table();
@@ -108,8 +111,6 @@ async fn visit(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, conn: 
         }
         guest.up.live().0
     };
-    let offered = hello.as_ref().filter(|_| !untouched(&guest.up)).map(secure::hello);
-    guest.see(Sight::Dialled { hello: offered });
     let over = match (front, &hello) {
         (Front::Refuse, _) => {
             let _ = line.reset();

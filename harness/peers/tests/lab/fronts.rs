@@ -84,3 +84,17 @@ fn connections_go_on_when_a_service_changes_unless_its_new_front_takes_none() {
     bench.serve(HOST, 443, Front::HangUp, Trade::Sink);
     assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
 }
+
+#[test]
+fn whoever_comes_from_elsewhere_is_not_served_and_counts_as_lost() {
+    let mut bench = Bench::with(|setup| (setup.device, setup.many_addresses) = ([192, 0, 2, 1].into(), false));
+    let wait = bench.long();
+    bench.lab.link(true, &wait).unwrap();
+    bench.serve(HOST, 443, Front::Plain, Trade::Sink);
+    let mut stream = TcpStream::connect(bench.lab.real(443)).unwrap();
+    assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
+    let now = bench.wait(std::time::Duration::ZERO);
+    assert_eq!((bench.lab.seen(&now).unwrap(), bench.lab.lost()), (vec![], 1));
+    bench.lab.clear(&wait).unwrap();
+    assert_eq!(bench.lab.lost(), 0);
+}
