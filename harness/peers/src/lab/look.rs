@@ -28,7 +28,8 @@ impl Ground {
     /// See [`proofbench_channel::Network::scan`].
     pub(super) fn ports(&self, ranges: &[RangeInclusive<u16>], wait: &Wait) -> Result<PortMap, ChannelError> {
         going_on(wait, "scan TCP ports")?;
-        let asked: BTreeSet<u16> = ranges.iter().flat_map(Clone::clone).collect();
+        let mut asked: BTreeSet<u16> = ranges.iter().flat_map(Clone::clone).collect();
+        let zero = asked.remove(&0);
         if !self.is_up() {
             return Ok(PortMap { silent: asked.into_iter().collect(), ..PortMap::default() });
         }
@@ -41,6 +42,9 @@ impl Ground {
         let found = scan(&self.quiet(), &setup, wait)?;
         let strangers = own::strangers(self.device);
         let mut map = PortMap::default();
+        if zero {
+            map.not_ours.push((0, "port 0 cannot be asked".to_owned()));
+        }
         for port in asked {
             let real = self.real(port);
             let state = found.ports.get(&real).cloned().unwrap_or_else(|| State::Failed("was not asked".to_owned()));
