@@ -26,6 +26,7 @@
 //!
 //! **Whose packets count.** Those of the device's address; on loopback those of any address of this machine, so nothing else there may talk to the lab.
 //! What comes to a service from elsewhere is not served, and counts as lost ([`Network::lost`]): it may have been the device under another address.
+//! Calls to a group or to everybody count from the device's address alone, on loopback too.
 //!
 //! Times in here that are patience with the network (a greeting, a farewell) are real; deadlines of calls and moments of sights are the bench's.
 //!

@@ -126,7 +126,7 @@ fn what_is_no_question_for_the_time_is_a_datagram() {
 #[test]
 fn what_is_called_to_everybody_is_overheard() {
     let mut bench = Bench::new();
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let socket = UdpSocket::bind((bench.device, 0)).unwrap();
     socket.set_broadcast(true).unwrap();
     let port = bench.lab.real(67).port();
     // Another process may have the port to itself; then the lab has no ear there.
