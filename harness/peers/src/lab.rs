@@ -30,8 +30,8 @@
 //!
 //! Times in here that are patience with the network (a greeting, a farewell) are real; deadlines of calls and moments of sights are the bench's.
 //!
-//! Run against: curl 7.88.1 and `openssl s_client` of Debian's OpenSSL 3.0; where they are installed mosquitto's clients, dig, chronyd. Linux only. Not run
-//! against a real device.
+//! Run against, all on loopback: curl 7.88.1, `openssl s_client` of Debian's OpenSSL 3.0, mosquitto_pub and mosquitto_sub 2.0.11, dig 9.18.47, chronyd 4.3.
+//! Linux only. Not run on an interface, in a network namespace, or against a real device.
 
 mod calls;
 mod ground;
