@@ -4,12 +4,14 @@
 //! driver breaks. Suites wait only through the channels and the clock that they are given, so they run in virtual time as in real time.
 
 mod console;
+mod network;
 mod parts;
 mod storage;
 mod supply;
 mod update;
 
 pub use console::{console, console_without_device};
+pub use network::{NetworkDevice, network};
 pub use parts::{clock, debug_port, fixture};
 pub use storage::{crash_space, storage, storage_refuses};
 pub use supply::{power, reset};

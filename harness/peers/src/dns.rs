@@ -5,7 +5,7 @@
 //!
 //! Run against: dig 9.18.49, Python 3.11 socket.
 
-mod reply;
+pub(crate) mod reply;
 mod server;
 mod zone;
 
@@ -102,10 +102,10 @@ struct Shared {
 
 /// What the resolver is told.
 #[derive(Debug)]
-struct Told {
-    zone: Zone,
-    unknown: Unknown,
-    conduct: Conduct,
+pub(crate) struct Told {
+    pub zone: Zone,
+    pub unknown: Unknown,
+    pub conduct: Conduct,
 }
 
 impl Shared {

@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod dns;
 pub mod http;
+pub mod lab;
 pub mod mqtt;
 pub mod ntp;
 pub mod ports;

@@ -24,11 +24,12 @@ mod topics;
 mod wire;
 
 pub use conduct::{Conduct, Malformed};
+pub(crate) use connection::{Wire, talk};
+pub(crate) use hub::{Heard, Hub, Watch};
 pub use rumqttc::mqttbytes::{PacketType, QoS};
 
 use crate::{Lab, Service};
 use bytes::Bytes;
-use hub::Hub;
 use rumqttc::mqttbytes::v4::Publish;
 use std::fmt;
 use std::io;

@@ -5,7 +5,7 @@
 //!
 //! Run against: chronyd 4.3.
 
-mod packet;
+pub(crate) mod packet;
 
 pub use packet::Kiss;
 

@@ -34,6 +34,7 @@ pub struct Seen {
 pub struct Timeline(Arc<Inner>);
 
 struct Inner {
+    keeps: bool,
     now: Box<dyn Fn() -> Moment + Send + Sync>,
     kept: Mutex<Kept>,
     news: Condvar,
@@ -50,7 +51,12 @@ struct Kept {
 impl Timeline {
     /// An empty timeline on this clock.
     pub fn new(now: impl Fn() -> Moment + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner { now: Box::new(now), kept: Mutex::default(), news: Condvar::new() }))
+        Self(Arc::new(Inner { keeps: true, now: Box::new(now), kept: Mutex::default(), news: Condvar::new() }))
+    }
+
+    /// A timeline that keeps nothing: a clock for peers whose owner is told otherwise.
+    pub(crate) fn deaf(now: impl Fn() -> Moment + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { keeps: false, now: Box::new(now), kept: Mutex::default(), news: Condvar::new() }))
     }
 
     /// The present moment.
@@ -60,6 +66,9 @@ impl Timeline {
 
     /// Adds an entry. On a timeline that is full the oldest entries go, and are counted.
     pub fn add(&self, peer: &Arc<str>, what: impl Into<String>, bytes: Bytes) {
+        if !self.0.keeps {
+            return;
+        }
         let mut kept = self.kept();
         // The moment is read under the lock, so that order and moments agree.
         let entry = Seen { at: self.now(), number: kept.next, peer: Arc::clone(peer), what: what.into(), bytes };

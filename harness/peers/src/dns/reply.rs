@@ -22,14 +22,14 @@ const QUESTION: u16 = 0xc000 | HEADER as u16;
 
 /// By what a query came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
+pub(crate) enum Over {
     Udp,
     Tcp,
 }
 
 /// What a query was and what is said to it.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// The query in words.
     pub asked: String,
     /// The answer in words.
@@ -47,7 +47,7 @@ impl Reply {
 }
 
 /// The answer to these bytes of a device.
-pub(super) fn reply(told: &Told, query: &[u8], over: Over) -> Reply {
+pub(crate) fn reply(told: &Told, query: &[u8], over: Over) -> Reply {
     let message = match Message::from_vec(query) {
         Ok(message) => message,
         Err(e) => return unread(query, &e.to_string()),

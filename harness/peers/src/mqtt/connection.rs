@@ -29,19 +29,20 @@ const READ: usize = 4096;
 const BURST: usize = 32;
 
 /// A stream over TCP.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send {
-    fn tcp(&self) -> &TcpStream;
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Has the end of the connection be a reset.
+    fn reset(&self) -> io::Result<()>;
 }
 
 impl Wire for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+    fn reset(&self) -> io::Result<()> {
+        self.set_zero_linger()
     }
 }
 
-impl Wire for TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+impl<S: Wire> Wire for TlsStream<S> {
+    fn reset(&self) -> io::Result<()> {
+        self.get_ref().0.reset()
     }
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn listen(listener: TcpListener, hub: Arc<Hub>, tls: Option<Tls
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
-                if let Some((number, notify)) = hub.join(from) {
+                if let Some((number, notify)) = hub.join(from, None) {
                     connections.spawn(serve(stream, number, Arc::clone(&hub), notify, tls.clone()));
                 }
             }
@@ -74,11 +75,11 @@ pub(super) async fn listen(listener: TcpListener, hub: Arc<Hub>, tls: Option<Tls
 async fn serve(stream: TcpStream, number: u64, hub: Arc<Hub>, notify: Arc<Notify>, tls: Option<TlsAcceptor>) {
     let _ = stream.set_nodelay(true);
     let how = match tls {
-        None => talk(stream, number, &hub, &notify).await,
+        None => talk(stream, number, &hub, &notify).await.0,
         Some(acceptor) => match timeout(GREETING, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 tell_tls(&stream, number, &hub);
-                talk(stream, number, &hub, &notify).await
+                talk(stream, number, &hub, &notify).await.0
             }
             Ok(Err(e)) => format!("TLS handshake failed: {}", text::shown(&e.to_string())),
             Err(_) => "TLS handshake takes too long".to_owned(),
@@ -102,21 +103,22 @@ fn tell_tls(stream: &TlsStream<TcpStream>, number: u64, hub: &Hub) {
     hub.tell(number, what, Bytes::copy_from_slice(certificate));
 }
 
-async fn talk<S: Wire>(mut stream: S, number: u64, hub: &Hub, notify: &Notify) -> String {
+/// Talks until the end. How it ended, and whether the client ended it.
+pub(crate) async fn talk<S: Wire>(mut stream: S, number: u64, hub: &Hub, notify: &Notify) -> (String, bool) {
     let mut buffer = BytesMut::new();
     let end = exchange(&mut stream, &mut buffer, number, hub, notify).await;
     if !buffer.is_empty() {
         hub.tell(number, "got no more than a part of a packet", wire::told(&buffer));
     }
     match end {
-        End::Gone(how) => how,
+        End::Gone(how) => (how, true),
         End::Close(how) => {
             let _ = timeout(FAREWELL, farewell(&mut stream)).await;
-            how
+            (how, false)
         }
-        End::Reset => match stream.tcp().set_zero_linger() {
-            Ok(()) => "reset as told".to_owned(),
-            Err(e) => format!("closed, not reset: {e}"),
+        End::Reset => match stream.reset() {
+            Ok(()) => ("reset as told".to_owned(), false),
+            Err(e) => (format!("closed, not reset: {e}"), false),
         },
     }
 }

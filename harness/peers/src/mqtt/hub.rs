@@ -19,8 +19,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// What came of a client, before anything is done about it.
+pub(crate) enum Heard<'a> {
+    /// A packet; of a CONNECT, who logs in.
+    Packet(&'a Packet, &'a Login),
+    /// Bytes that cannot be read, as far as they are told.
+    Junk(&'a Bytes),
+}
+
+/// Who is told what came on one connection, in structure: what the timeline says in words.
+pub(crate) type Watch = Arc<dyn Fn(Heard<'_>) + Send + Sync>;
+
 /// The broker behind its connections.
-pub(super) struct Hub {
+pub(crate) struct Hub {
     pub limits: Limits,
     timeline: Timeline,
     name: Arc<str>,
@@ -39,6 +50,7 @@ struct State {
 
 struct Connection {
     from: SocketAddr,
+    watch: Option<Watch>,
     certified: bool,
     conduct: Option<Conduct>,
     /// Whether a CONNECT was taken.
@@ -77,7 +89,7 @@ impl Hub {
     }
 
     /// A connection has come. `None`: there are enough.
-    pub fn join(&self, from: SocketAddr) -> Option<(u64, Arc<Notify>)> {
+    pub fn join(&self, from: SocketAddr, watch: Option<Watch>) -> Option<(u64, Arc<Notify>)> {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
@@ -88,7 +100,7 @@ impl Hub {
         let out = Outbox::default();
         let notify = Arc::clone(&out.notify);
         let connection =
-            Connection { from, certified: false, conduct: None, client: None, asked: false, keep_alive: None, will: None, over: false, out };
+            Connection { from, watch, certified: false, conduct: None, client: None, asked: false, keep_alive: None, will: None, over: false, out };
         state.connections.insert(number, connection);
         self.tell(number, format!("from {from}"), Bytes::new());
         Some((number, notify))
@@ -112,7 +124,7 @@ impl Hub {
     }
 
     /// What is to be sent next, and whether there is more behind it.
-    pub fn next(&self, number: u64) -> (Option<Out>, bool) {
+    pub(super) fn next(&self, number: u64) -> (Option<Out>, bool) {
         let mut state = self.lock();
         let Some(connection) = state.connections.get_mut(&number) else { return (None, false) };
         let out = connection.out.pop();
@@ -120,10 +132,13 @@ impl Hub {
     }
 
     /// Bytes that cannot be read: the connection ends behind what is left to send.
-    pub fn bad(&self, number: u64, bad: Bad) {
-        self.tell(number, format!("got what cannot be read: {}", bad.why), bad.raw);
+    pub(super) fn bad(&self, number: u64, bad: Bad) {
+        self.tell(number, format!("got what cannot be read: {}", bad.why), bad.raw.clone());
         let mut state = self.lock();
         let Some(connection) = state.connections.get_mut(&number) else { return };
+        if let Some(watch) = &connection.watch {
+            watch(Heard::Junk(&bad.raw));
+        }
         if let Some(code) = bad.refusal {
             connection.out.raw(format!("sent CONNACK {code}"), Bytes::from(vec![0x20, 2, 0, code]));
         }
@@ -131,7 +146,7 @@ impl Hub {
     }
 
     /// A packet has come.
-    pub fn got(&self, number: u64, got: Got) -> Next {
+    pub(super) fn got(&self, number: u64, got: Got) -> Next {
         let words = match &got.packet {
             Packet::Connect(connect) => connect_words(connect, &got.login),
             other => text::packet(other),
@@ -140,6 +155,10 @@ impl Hub {
         let mut guard = self.lock();
         let state = &mut *guard;
         let Some(connection) = state.connections.get_mut(&number) else { return Next::Ended };
+        // Under the lock: what it leads to on another connection is told behind it.
+        if let Some(watch) = &connection.watch {
+            watch(Heard::Packet(&got.packet, &got.login));
+        }
         let conduct = connection.conduct.as_ref().unwrap_or(&state.conduct).clone();
         if conduct == Conduct::ResetAt(got.kind) {
             return Next::Reset;

@@ -36,7 +36,7 @@ pub(super) struct Got {
 
 /// What came with a CONNECT. The codec does not tell an empty user name or password from none, and takes no password that is not text.
 #[derive(Default)]
-pub(super) struct Login {
+pub(crate) struct Login {
     pub user: Option<String>,
     pub password: Option<Bytes>,
 }

@@ -1,11 +1,11 @@
 //! The packet of RFC 5905 (7.3) and its timestamps.
 
 /// Length without extensions and MAC.
-pub(super) const LENGTH: usize = 48;
+pub(crate) const LENGTH: usize = 48;
 /// Nanoseconds in a second.
-pub(super) const SECOND: i128 = 1_000_000_000;
+pub(crate) const SECOND: i128 = 1_000_000_000;
 /// The Unix epoch in seconds of NTP's era 0.
-pub(super) const UNIX_IN_NTP: i128 = 2_208_988_800;
+pub(crate) const UNIX_IN_NTP: i128 = 2_208_988_800;
 
 const CLIENT: u8 = 3;
 const SERVER: u8 = 4;
@@ -24,7 +24,7 @@ pub enum Kiss {
 }
 
 impl Kiss {
-    pub(super) fn code(self) -> [u8; 4] {
+    pub(crate) fn code(self) -> [u8; 4] {
         match self {
             Self::Rate => *b"RATE",
             Self::Deny => *b"DENY",
@@ -34,7 +34,7 @@ impl Kiss {
 }
 
 /// A timestamp of 64 bits: seconds of the moment's era, and their fraction. The era is not told.
-pub(super) fn stamp(unix: i128) -> u64 {
+pub(crate) fn stamp(unix: i128) -> u64 {
     let seconds = unix.div_euclid(SECOND).saturating_add(UNIX_IN_NTP).rem_euclid(1 << 32);
     let fraction = (unix.rem_euclid(SECOND) << 32) / SECOND;
     ((seconds as u64) << 32) | fraction as u64
@@ -42,7 +42,7 @@ pub(super) fn stamp(unix: i128) -> u64 {
 
 /// What of a request its answer needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Request {
+pub(crate) struct Request {
     pub version: u8,
     pub poll: u8,
     pub transmit: u64,
@@ -65,7 +65,7 @@ impl Request {
 
 /// An answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     pub leap: u8,
     pub stratum: u8,
     pub reference_id: [u8; 4],

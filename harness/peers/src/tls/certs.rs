@@ -1,12 +1,13 @@
 //! The certificate matrix: one certificate that a device should accept, and others that differ from it in one thing and that it should refuse.
 //!
-//! All keys are made anew for each matrix and guard nothing. The CA is to be installed on the device as its only trust anchor; the control shows that it is.
+//! Keys are made anew for each authority and guard nothing, unless the laboratory gives the CA itself ([`Authority::from_pem`]). The CA is to be installed
+//! on the device as its only trust anchor; the control shows that it is. One authority makes matrices for any number of hosts.
 //!
 //! | flaw | what is served |
 //! | --- | --- |
 //! | none | the control: P-256 leaf with the name, signed by the CA |
 //! | self-signed | a leaf signed by itself |
-//! | unknown CA | signed by a CA that the device does not know, which is sent along |
+//! | unknown CA | signed by a CA of the same name that the device does not know, which is sent along |
 //! | wrong name | signed by the CA, for `other.invalid` |
 //! | expired, not yet valid | valid until 30 days ago, from 30 days hence on |
 //! | leaf as CA | signed by a leaf of the CA, which is sent along and is no CA |
@@ -20,9 +21,13 @@
 //!
 //! Run against: Debian's OpenSSL 3.0 (`openssl verify`; `openssl s_client` and curl 7.88.1 by way of the server), rustls 0.23 for the name in CN.
 
+mod authority;
 mod rsa_key;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+pub use authority::Authority;
+
+use authority::{authority_params, common_name};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rsa_key::{RsaKey, Sha1Signer};
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -48,6 +53,9 @@ pub enum CertError {
     /// A key could not be used for serving.
     #[error("take a key for serving")]
     Serving(#[from] rustls::Error),
+    /// The given CA is no certificate, or its subject cannot be read.
+    #[error("read the CA's certificate")]
+    Authority,
     /// A key could not be encoded.
     #[error("encode a key")]
     Encoding,
@@ -190,14 +198,9 @@ pub struct Matrix {
 impl Matrix {
     /// A new CA and certificates for this host name or address, as seen at `now` by the wall clock. Takes some seconds: two RSA keys are made.
     pub fn new(name: &str, now: SystemTime) -> Result<Self, CertError> {
-        now.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|d| *d < CLOCK_MOST).ok_or(CertError::Clock(now))?;
-        let root = Authority::new("proofbench lab CA", now)?;
-        let stranger = Authority::new("proofbench other CA", now)?;
-        let mut identities = Vec::new();
-        for flaw in Flaw::ALL {
-            identities.push(make(flaw, name, now, &root, &stranger)?);
-        }
-        Ok(Self { ca: root.certificate.der().clone(), ca_pem: root.certificate.pem(), identities })
+        let root = Authority::new(now)?;
+        let identities = Flaw::ALL.into_iter().map(|flaw| root.identity(flaw, name, now)).collect::<Result<_, _>>()?;
+        Ok(Self { ca: root.certificate().clone(), ca_pem: root.pem().to_owned(), identities })
     }
 
     /// The certificate with this flaw.
@@ -211,34 +214,9 @@ impl Matrix {
     }
 }
 
-/// A CA of the lab.
-struct Authority {
-    params: CertificateParams,
-    key: KeyPair,
-    certificate: rcgen::Certificate,
-}
-
-impl Authority {
-    fn new(name: &str, now: SystemTime) -> Result<Self, CertError> {
-        let params = authority_params(name, now)?;
-        let key = KeyPair::generate()?;
-        let certificate = params.self_signed(&key)?;
-        Ok(Self { params, key, certificate })
-    }
-
-    fn issuer(&self) -> Issuer<'_, &KeyPair> {
-        Issuer::from_params(&self.params, &self.key)
-    }
-}
-
-fn authority_params(name: &str, now: SystemTime) -> Result<CertificateParams, CertError> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.not_before = (now - 365 * DAY).into();
-    params.not_after = (now + 3650 * DAY).into();
-    Ok(params)
+/// The clock of the bench is one that can be right.
+fn sane(now: SystemTime) -> Result<(), CertError> {
+    now.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|d| *d < CLOCK_MOST).map(|_| ()).ok_or(CertError::Clock(now))
 }
 
 /// What the control is made from.
@@ -255,7 +233,8 @@ fn leaf_params(name: &str, now: SystemTime) -> Result<CertificateParams, CertErr
     Ok(params)
 }
 
-fn make(flaw: Flaw, name: &str, now: SystemTime, root: &Authority, stranger: &Authority) -> Result<Identity, CertError> {
+fn make(flaw: Flaw, name: &str, now: SystemTime, root: &Authority) -> Result<Identity, CertError> {
+    sane(now)?;
     let mut params = leaf_params(name, now)?;
     match flaw {
         Flaw::WrongName => params = leaf_params(OTHER_NAME, now)?,
@@ -275,8 +254,8 @@ fn make(flaw: Flaw, name: &str, now: SystemTime, root: &Authority, stranger: &Au
         Flaw::None | Flaw::SelfSigned | Flaw::UnknownCa | Flaw::LeafAsCa | Flaw::WeakKey | Flaw::Sha1 => {}
     }
     if flaw == Flaw::WeakKey {
-        let key = RsaKey::generate(1024)?;
-        let leaf = params.signed_by(&key, &root.issuer())?;
+        let key = root.weak_key()?;
+        let leaf = params.signed_by(&key, root.issuer())?;
         return Ok(Identity { flaw, chain: vec![leaf.der().clone()], key: Key::Short(key) });
     }
     let key = KeyPair::generate()?;
@@ -285,22 +264,25 @@ fn make(flaw: Flaw, name: &str, now: SystemTime, root: &Authority, stranger: &Au
             params.use_authority_key_identifier_extension = false;
             vec![params.self_signed(&key)?.der().clone()]
         }
-        Flaw::UnknownCa => vec![params.signed_by(&key, &stranger.issuer())?.der().clone(), stranger.certificate.der().clone()],
+        Flaw::UnknownCa => {
+            let (stranger, certificate) = root.stranger();
+            vec![params.signed_by(&key, stranger)?.der().clone(), certificate.clone()]
+        }
         Flaw::LeafAsCa => {
             let signer = KeyPair::generate()?;
             let mut between = leaf_params(name, now)?;
             between.distinguished_name.push(DnType::CommonName, "proofbench peer that signs");
             let leaf = params.signed_by(&key, &Issuer::from_params(&between, &signer))?;
-            vec![leaf.der().clone(), between.signed_by(&signer, &root.issuer())?.der().clone()]
+            vec![leaf.der().clone(), between.signed_by(&signer, root.issuer())?.der().clone()]
         }
         Flaw::Sha1 => {
-            let signer = Sha1Signer(RsaKey::generate(2048)?);
-            let between = authority_params("proofbench SHA-1 CA", now)?;
-            let certificate = between.signed_by(&signer, &root.issuer())?;
+            let signer = Sha1Signer(root.sha1_key()?);
+            let between = authority_params(common_name("proofbench SHA-1 CA"), now)?;
+            let certificate = between.signed_by(&signer, root.issuer())?;
             let leaf = params.signed_by(&key, &Issuer::from_params(&between, &signer))?;
             vec![Sha1Signer::finish(leaf.der()).into(), certificate.der().clone()]
         }
-        _ => vec![params.signed_by(&key, &root.issuer())?.der().clone()],
+        _ => vec![params.signed_by(&key, root.issuer())?.der().clone()],
     };
     Ok(Identity { flaw, chain, key: Key::Usual(Arc::new(key)) })
 }

@@ -27,9 +27,9 @@ const STRAY_SUITES: [(u16, &str); 3] = [
 ];
 
 /// `TLS_EMPTY_RENEGOTIATION_INFO_SCSV`: a signal in the place of a suite.
-pub(super) const RENEGOTIATION_SCSV: u16 = 0x00ff;
+pub(crate) const RENEGOTIATION_SCSV: u16 = 0x00ff;
 /// `TLS_FALLBACK_SCSV`: likewise.
-pub(super) const FALLBACK_SCSV: u16 = 0x5600;
+pub(crate) const FALLBACK_SCSV: u16 = 0x5600;
 
 const GROUPS: [(u16, &str); 24] = [
     (19, "secp192r1"),
@@ -185,7 +185,7 @@ fn number(value: u16) -> String {
 }
 
 /// Bytes of an adversary as text: escaped, in quotes, and cut.
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for byte in bytes.iter().take(SHOWN_MOST) {
         let _ = write!(text, "{}", byte.escape_ascii());
