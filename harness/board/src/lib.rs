@@ -8,6 +8,7 @@
 
 pub mod bitbang;
 pub mod bmp;
+pub mod clock;
 pub mod comport;
 pub mod conn;
 pub mod console;

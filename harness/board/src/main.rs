@@ -66,6 +66,9 @@ struct Args {
     /// Holds the reset line from the start.
     #[arg(long)]
     nrst: bool,
+    /// File of 16 bytes on which bench and board keep account of idle time that is passed over: what was, and how far it may go.
+    #[arg(long, value_name = "FILE", conflicts_with = "switched")]
+    clock: Option<PathBuf>,
     #[command(flatten)]
     net: NetArgs,
 }
@@ -123,7 +126,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if args.switched {
         return supervise(args, &setup);
     }
-    let bench = Bench { dir: args.dir.clone(), speed: args.speed, button: args.button, nrst: args.nrst, net: args.net.setup() };
+    let bench =
+        Bench { dir: args.dir.clone(), speed: args.speed, button: args.button, nrst: args.nrst, net: args.net.setup(), clock: args.clock.clone() };
     if args.supervised {
         let mut link = UnixStream::from(rustix::io::dup(rustix::stdio::stdin())?);
         let doors = Doors::take_over(&link)?;

@@ -1,5 +1,6 @@
 //! The poll loop: real time in, wires in, flash and wires out.
 
+use crate::clock::DeviceClock;
 use crate::console::Console;
 use crate::device::Device;
 use crate::doors::{Doors, Numbers};
@@ -23,6 +24,10 @@ use std::time::{Duration, Instant};
 const BUSY_TICK: Duration = Duration::from_micros(500);
 const IDLE_TICK: Duration = Duration::from_millis(10);
 const QUIET: Duration = Duration::from_millis(200);
+/// How long nothing must have been heard or said before time is passed over: whoever listens has heard the last of it.
+const SETTLED: Duration = Duration::from_millis(5);
+/// Things in a row that happen without a word while time is passed over.
+const SILENT_MOST: u32 = 1000;
 /// Shorter than the pause between a reset and the first instruction after it.
 const SLICE_NS: u64 = 900_000;
 /// Most fixture connections at once.
@@ -58,6 +63,8 @@ pub struct Bench {
     pub nrst: bool,
     /// Its place on its network, if it has one.
     pub net: Option<NetSetup>,
+    /// Account of the time that is passed over while device and bench are idle; none is.
+    pub clock: Option<PathBuf>,
 }
 
 /// Who ends the board when he ends himself.
@@ -74,6 +81,7 @@ pub enum Parent {
 /// The device and its wires.
 pub struct Board {
     device: Device,
+    clock: DeviceClock,
     flash: FlashFile,
     console: Console,
     update: Pty,
@@ -110,6 +118,7 @@ impl Board {
         if let Some(net) = &bench.net {
             device.wire_network(net.link_up);
         }
+        let clock = DeviceClock::new(bench.speed, bench.clock.as_deref())?;
         let console = Console::new(Pty::new(&bench.dir.join("console"))?);
         let update = Pty::new(&bench.dir.join("update"))?;
         let ready = Ready {
@@ -125,6 +134,7 @@ impl Board {
         };
         let board = Self {
             device,
+            clock,
             flash,
             console,
             update,
@@ -151,14 +161,13 @@ impl Board {
 
     fn go_on(&mut self) -> io::Result<()> {
         self.device.world.set_power(true);
-        let start = Instant::now();
-        let mut last_busy = start;
+        self.clock.begin();
+        let mut last_busy = Instant::now();
         loop {
-            let now = self.device.scaled(start.elapsed());
-            if self.advance(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))? {
+            if self.advance(self.clock.now())? || self.pass_over(last_busy)? {
                 last_busy = Instant::now();
             }
-            let tick = if last_busy.elapsed() < QUIET { BUSY_TICK } else { IDLE_TICK };
+            let tick = if last_busy.elapsed() < QUIET || self.clock.may_skip() { BUSY_TICK } else { IDLE_TICK };
             match self.listen(tick)? {
                 Heard::Nothing => {}
                 Heard::Something => last_busy = Instant::now(),
@@ -167,11 +176,29 @@ impl Board {
         }
     }
 
+    /// Passes idle time over, as far as the bench lets it, until the device does something that is seen outside. Says whether it did.
+    fn pass_over(&mut self, last_busy: Instant) -> io::Result<bool> {
+        if last_busy.elapsed() < SETTLED || self.net.as_ref().is_some_and(Net::owed) {
+            return Ok(false);
+        }
+        for _ in 0..SILENT_MOST {
+            if !self.clock.skip_to(self.device.world.next_at()) {
+                return Ok(false);
+            }
+            if self.advance(self.clock.now())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Lets the device catch up with real time, in slices in which no reset can hide. Says whether it did anything.
     fn advance(&mut self, until: u64) -> io::Result<bool> {
         let mut busy = false;
         loop {
-            let next = until.min(self.device.world.now().saturating_add(SLICE_NS));
+            // Nothing hides before the next thing that happens.
+            let nothing_before = self.device.world.next_at().unwrap_or(until);
+            let next = until.min(self.device.world.now().saturating_add(SLICE_NS).max(nothing_before));
             self.device.world.advance(next);
             busy |= self.deliver()?;
             if next >= until {

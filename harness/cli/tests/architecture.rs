@@ -17,7 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("board", &["model", "channel", "emulator"]),
     ("peers", &["channel"]),
     ("probe-worker", &["model", "channel"]),
-    ("rig", &["model", "channel", "drivers"]),
+    ("rig", &["model", "channel", "drivers", "peers"]),
     ("runner", &["model", "channel", "rig"]),
     ("report", &["model", "assess"]),
     ("suites", &["model", "channel", "image", "runner"]),

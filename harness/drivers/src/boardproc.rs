@@ -3,11 +3,13 @@
 //! Run against: the board process, which is what it is for. It drives no hardware.
 
 mod fixture;
+mod network;
 mod process;
 
 use crate::line::{self, LineAddress, LineSettings, LineSetup};
 use crate::{Channels, RealClock, TimeBase, file, smp};
 use fixture::{BoardFixture, BoardReset};
+pub use network::Segment;
 use process::{BoardPower, Process};
 use proofbench_channel::{ChannelError, ErrorKind, Fixture, Power, Reset};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
@@ -34,6 +36,8 @@ pub struct BoardSetup {
     pub image: PathBuf,
     /// Names of built-in defects and twins.
     pub defects: Vec<String>,
+    /// Whether it has a network.
+    pub network: bool,
 }
 
 /// A board that can be switched on. Nothing runs until [`Power::set`]; clones share the process, and the last one to go kills it.
@@ -42,6 +46,7 @@ pub struct Board {
     dir: PathBuf,
     time: TimeBase,
     debug_port: u16,
+    segment: Option<Segment>,
     process: Rc<RefCell<Process>>,
     /// Keeps the probe's port ours while there is no device to listen on it.
     _reserved: Rc<OwnedFd>,
@@ -60,10 +65,13 @@ impl Board {
             }
         };
         let (reserved, debug_port) = reserve().map_err(|e| failed("find a free TCP port", e))?;
-        let time = TimeBase::scaled(setup.speed);
-        let process = Process::new(program, &dir, debug_port, setup, time, scratch);
+        std::fs::create_dir_all(&dir).map_err(|e| failed("make the board's folder", e))?;
+        let account = dir.join("clock");
+        let time = TimeBase::skipping(setup.speed, &account).map_err(|e| failed("make the account of the board's clock", e))?;
+        let segment = setup.network.then(|| Segment::new(debug_port, &dir));
+        let process = Process::new(program, &dir, debug_port, setup, (time, &account), segment.as_ref(), scratch);
         process.provision()?;
-        Ok(Self { dir, time, debug_port, process: Rc::new(RefCell::new(process)), _reserved: Rc::new(reserved) })
+        Ok(Self { dir, time, debug_port, segment, process: Rc::new(RefCell::new(process)), _reserved: Rc::new(reserved) })
     }
 
     /// The folder: `console`, `update`, `flash.bin` lie in it (`{board}` of a rig file).
@@ -79,6 +87,16 @@ impl Board {
     /// The time line that all drivers of this rig share: device time.
     pub fn time(&self) -> TimeBase {
         self.time
+    }
+
+    /// Its place on its network, if it has one.
+    pub fn segment(&self) -> Option<&Segment> {
+        self.segment.as_ref()
+    }
+
+    /// Plugs its network cable in or pulls it; it stays so over power cycles.
+    pub fn set_cable(&self, up: bool) -> Result<(), ChannelError> {
+        network::pull(&self.process, up)
     }
 
     /// Whether the process runs.

@@ -136,7 +136,7 @@ impl Program {
 
 impl Program {
     /// Runs it as [`Program::run`] does, without input; a code other than 0 is `Driver` with its complaint.
-    pub(crate) fn done(&self, more: &[&str], time: TimeBase, wait: &Wait) -> Result<Finished, ChannelError> {
+    pub fn done(&self, more: &[&str], time: TimeBase, wait: &Wait) -> Result<Finished, ChannelError> {
         let finished = self.run(more, b"", time, wait)?;
         if finished.success {
             return Ok(finished);

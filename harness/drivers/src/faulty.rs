@@ -94,6 +94,9 @@ impl Clock for SharedClock {
     fn now(&self) -> Moment {
         self.0.borrow().now()
     }
+    fn idle(&mut self, until: Option<Moment>) {
+        self.0.borrow_mut().idle(until);
+    }
     fn sleep_until(&mut self, wait: &Wait) -> Result<(), ChannelError> {
         self.0.borrow_mut().sleep_until(wait)
     }

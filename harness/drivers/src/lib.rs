@@ -16,7 +16,7 @@ mod gpio;
 pub mod line;
 pub mod power;
 pub mod reset;
-mod runtime;
+pub mod runtime;
 mod scpi;
 mod secret;
 pub mod smp;

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
 
 /// The runtime's handle; it is started by the first driver that needs it. One thread serves all of them.
-pub(crate) fn handle() -> Result<&'static Handle, ChannelError> {
+pub fn handle() -> Result<&'static Handle, ChannelError> {
     let started = RUNTIME
         .get_or_init(|| Builder::new_multi_thread().worker_threads(1).thread_name("proofbench-io").enable_all().build().map_err(|e| e.to_string()));
     match started {

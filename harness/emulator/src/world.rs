@@ -184,6 +184,13 @@ impl World {
             }
         }
     }
+    /// When the next thing happens by itself, if one is to come: until then nothing is missed by letting time pass at once. Now, while firmware does something.
+    pub fn next_at(&mut self) -> Option<u64> {
+        if self.hw.state.now > self.now && self.machine == Machine::Running {
+            return Some(self.now);
+        }
+        self.next_event().map(|(at, _)| at)
+    }
     /// Number of starts so far.
     pub fn boots(&self) -> u32 {
         self.boots

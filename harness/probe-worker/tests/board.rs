@@ -33,7 +33,7 @@ impl Bench {
         let program = worker.with_file_name("proofbench-board");
         assert!(program.is_file(), "{} is not built: `cargo test --workspace` builds it, or `cargo build --workspace`", program.display());
         let defects = defects.iter().map(|d| (*d).to_owned()).collect();
-        let setup = BoardSetup { dir: None, program: Some(program), unit: 1, seed: 3, speed, image: image(), defects };
+        let setup = BoardSetup { dir: None, program: Some(program), unit: 1, seed: 3, speed, image: image(), defects, network: false };
         let board = Board::prepare(&setup).unwrap();
         let rig = board.channels().unwrap();
         let probe = WorkerProbe::new(format!("1d50:6018:127.0.0.1:{}", board.debug_port()), Some(worker), board.time()).unwrap();

@@ -8,6 +8,7 @@ use crate::lease::{Found, Lease};
 use crate::resolve::{Device, ResolvedRig};
 use crate::settings::Place;
 use crate::settings::fleet::{self, FleetDriver};
+use crate::settings::network::NetworkDriver;
 use crate::settings::plain::OwnDriver;
 use crate::settings::reset::ResetDriver;
 use proofbench_channel::ChannelError;
@@ -133,6 +134,7 @@ impl ResolvedRig {
                     speed: *section.speed.get_ref(),
                     image: self.delivered(dossier)?,
                     defects: section.defects.clone(),
+                    network: self.drivers.network == Some(NetworkDriver::Board),
                 })
                 .map_err(opened("board"))?,
             )),
@@ -167,6 +169,9 @@ impl ResolvedRig {
         }
         if let Some(driver) = &drivers.update {
             channels.update = or_told(driver.open(&place), "update", failed)?;
+        }
+        if let Some(driver) = &drivers.network {
+            channels.network = or_told(driver.open(&place), "network", failed)?;
         }
         if let Some(FleetDriver::Labels { file }) = &drivers.fleet {
             channels.fleet = or_told(fleet::labels(&self.base.join(file)).map(Some), "fleet", failed)?;

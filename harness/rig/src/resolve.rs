@@ -7,6 +7,7 @@ use crate::file::{BoardSection, Driven, EmulatorSection, RigFile};
 use crate::settings::console::ConsoleDriver;
 use crate::settings::debug::DebugDriver;
 use crate::settings::fleet::FleetDriver;
+use crate::settings::network::NetworkDriver;
 use crate::settings::plain::OwnDriver;
 use crate::settings::power::PowerDriver;
 use crate::settings::reset::ResetDriver;
@@ -47,7 +48,7 @@ pub struct Drivers {
     /// `[update]`
     pub update: Option<UpdateDriver>,
     /// `[network]`
-    pub network: Option<OwnDriver>,
+    pub network: Option<NetworkDriver>,
     /// `[fleet]`
     pub fleet: Option<FleetDriver>,
     /// `[crash]`
@@ -66,7 +67,7 @@ impl Drivers {
             (Capability::Fixture, self.fixture.as_ref().map(OwnDriver::wiring)),
             (Capability::Storage, self.storage.as_ref().map(StorageDriver::wiring)),
             (Capability::UpdatePath, self.update.as_ref().map(UpdateDriver::wiring)),
-            (Capability::Network, self.network.as_ref().map(OwnDriver::wiring)),
+            (Capability::Network, self.network.as_ref().map(NetworkDriver::wiring)),
             (Capability::Fleet, self.fleet.as_ref().map(FleetDriver::wiring)),
             (Capability::CrashSpace, self.crash.as_ref().map(OwnDriver::wiring)),
         ]
@@ -184,7 +185,7 @@ impl<'a> Resolver<'a> {
             fixture: self.read("fixture", &file.fixture, OwnDriver::fixture)?,
             storage: self.read("storage", &file.storage, StorageDriver::read)?,
             update: self.read("update", &file.update, UpdateDriver::read)?,
-            network: self.read("network", &file.network, OwnDriver::network)?,
+            network: self.read("network", &file.network, NetworkDriver::read)?,
             fleet: self.read("fleet", &file.fleet, FleetDriver::read)?,
             crash: self.read("crash", &file.crash, OwnDriver::crash)?,
         };

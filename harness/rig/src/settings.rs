@@ -7,6 +7,7 @@ mod common;
 pub mod console;
 pub mod debug;
 pub mod fleet;
+pub mod network;
 pub mod plain;
 pub mod port;
 pub mod power;

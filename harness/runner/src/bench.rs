@@ -196,12 +196,28 @@ impl Bench {
     /// Lets bench time pass. Ends early with [`Trouble::Cancelled`] or [`Trouble::Budget`].
     pub fn sleep(&mut self, d: Duration) -> Result<(), Trouble> {
         let end = self.now() + d;
-        while self.now() < end {
-            self.checkpoint()?;
-            let wait = self.wait(end.since(self.now()).min(SLICE));
-            self.core.clock.borrow_mut().sleep_until(&wait)?;
-        }
-        Ok(())
+        self.idly(end, |bench| {
+            let wait = bench.wait(end.since(bench.now()).min(SLICE));
+            bench.core.clock.borrow_mut().sleep_until(&wait)?;
+            Ok((bench.now() >= end).then_some(()))
+        })
+    }
+
+    /// Waits part by part until one of them brings something, and lets the clock know that nothing else is done until then.
+    pub(crate) fn idly<T>(&mut self, end: Moment, mut part: impl FnMut(&mut Self) -> Result<Option<T>, Trouble>) -> Result<T, Trouble> {
+        let brought = loop {
+            if let Err(e) = self.checkpoint() {
+                break Err(e);
+            }
+            self.core.clock.borrow_mut().idle(Some(end.min(self.budget_end)));
+            match part(self) {
+                Ok(Some(it)) => break Ok(it),
+                Ok(None) => {}
+                Err(e) => break Err(e),
+            }
+        };
+        self.core.clock.borrow_mut().idle(None);
+        brought
     }
 
     /// A wait of at most `d`, never past the check's budget.

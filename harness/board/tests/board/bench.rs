@@ -20,6 +20,7 @@ pub fn setup() -> BoardSetup {
         speed: 8.0,
         image: image("1.2.0.bin"),
         defects: Vec::new(),
+        network: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::BoardSetup;
 use super::fixture::Link;
+use super::network::Segment;
 use crate::TimeBase;
 use proofbench_channel::{ChannelError, ErrorKind, Millivolts, Power, PowerAsk, PowerSeen, Wait};
 use serde::Deserialize;
@@ -40,13 +41,23 @@ pub(super) struct Process {
     /// Kept over power-off: a finger stays where it is.
     pub(super) button: bool,
     pub(super) nrst: bool,
+    /// Likewise the network's cable.
+    pub(super) cable: bool,
     asked: PowerAsk,
     /// Removed with the last channel.
     _scratch: Option<tempfile::TempDir>,
 }
 
 impl Process {
-    pub(super) fn new(program: PathBuf, dir: &Path, debug: u16, setup: &BoardSetup, time: TimeBase, scratch: Option<tempfile::TempDir>) -> Self {
+    pub(super) fn new(
+        program: PathBuf,
+        dir: &Path,
+        debug: u16,
+        setup: &BoardSetup,
+        (time, account): (TimeBase, &Path),
+        segment: Option<&Segment>,
+        scratch: Option<tempfile::TempDir>,
+    ) -> Self {
         let mut arguments: Vec<String> = Vec::new();
         let mut say = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         say("--dir", dir.display().to_string());
@@ -55,11 +66,30 @@ impl Process {
         say("--speed", setup.speed.to_string());
         say("--image", setup.image.display().to_string());
         say("--debug-port", debug.to_string());
+        say("--clock", account.display().to_string());
+        if let Some(segment) = segment {
+            say("--net", segment.device.to_string());
+            say("--gateway", segment.lab.to_string());
+            say("--low-ports", segment.low_ports.to_string());
+            say("--trust", segment.trust.display().to_string());
+        }
         for defect in &setup.defects {
             say("--defect", defect.clone());
         }
         let dir = dir.to_path_buf();
-        Self { program, arguments, dir, time, child: None, link: None, button: false, nrst: false, asked: PowerAsk::Off, _scratch: scratch }
+        Self {
+            program,
+            arguments,
+            dir,
+            time,
+            child: None,
+            link: None,
+            button: false,
+            nrst: false,
+            cable: false,
+            asked: PowerAsk::Off,
+            _scratch: scratch,
+        }
     }
 
     /// Makes the flash file, and finds out early that a setup is wrong.
@@ -101,6 +131,9 @@ impl Process {
         }
         if self.nrst {
             command.arg("--nrst");
+        }
+        if self.cable {
+            command.arg("--link-up");
         }
         // Its own group: a Ctrl-C on the bench's terminal is the bench's to handle, and must not cut the device's power.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints).process_group(0);

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// Plugs the device's link in (`true`) or pulls it, and returns when it is done.
-pub type Cable = Box<dyn FnMut(bool) -> Result<(), ChannelError> + Send>;
+pub type Cable = Box<dyn FnMut(bool) -> Result<(), ChannelError>>;
 
 /// What a lab on this machine's sockets must be told.
 pub struct HostSetup {

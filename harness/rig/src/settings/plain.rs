@@ -1,4 +1,4 @@
-//! `[fixture]`, `[network]` and `[crash]`: channels that only devices of the rig's own have.
+//! `[fixture]` and `[crash]`: channels that only devices of the rig's own have.
 
 use super::{Section, Wiring};
 use crate::error::RigFileError;
@@ -16,11 +16,6 @@ impl OwnDriver {
     /// `[fixture]`
     pub(crate) fn fixture(section: &Section<'_>) -> Result<Self, RigFileError> {
         Self::read(section, &["emulator", "board"])
-    }
-
-    /// `[network]`
-    pub(crate) fn network(section: &Section<'_>) -> Result<Self, RigFileError> {
-        Self::read(section, &["emulator"])
     }
 
     /// `[crash]`

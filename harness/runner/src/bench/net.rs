@@ -201,28 +201,25 @@ impl Bench {
     /// All sights are kept.
     pub fn watch_for(&mut self, within: Duration, mut wanted: impl FnMut(&Seen) -> bool) -> Result<Option<usize>, Trouble> {
         let end = self.now() + within;
-        loop {
-            self.checkpoint()?;
-            let left = end.since(self.now());
-            let wait = self.wait(left.min(Duration::from_secs(1)));
-            let network = self.network()?;
+        self.idly(end, |bench| {
+            let wait = bench.wait(end.since(bench.now()).min(Duration::from_secs(1)));
+            let network = bench.network()?;
             let seen = network.seen(&wait)?;
             if network.lost() > 0 {
                 return Err(Trouble::Harness(format!("the lab lost {} sights", network.lost())));
             }
-            let from = self.sights.len();
+            let from = bench.sights.len();
             if from + seen.len() > SIGHTS_MOST {
                 return Err(Trouble::Budget(format!("the device did more than {SIGHTS_MOST} things on the network")));
             }
             let found = seen.iter().position(&mut wanted);
-            self.sights.extend(seen);
-            if let Some(n) = found {
-                return Ok(Some(from + n));
+            bench.sights.extend(seen);
+            match found {
+                Some(n) => Ok(Some(Some(from + n))),
+                None if bench.now() >= end => Ok(Some(None)),
+                None => Ok(None),
             }
-            if self.now() >= end {
-                return Ok(None);
-            }
-        }
+        })
     }
 
     /// Lets time pass and keeps what the lab sees.

@@ -1,0 +1,102 @@
+//! Device time: real time at the board's speed, and what is passed over while device and bench are idle, on an account that both keep.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Less than this is waited out.
+const WORTH_NS: u64 = 1_000_000;
+
+/// The clock of one power-on: 0 at the start of the process.
+pub struct DeviceClock {
+    begun: Instant,
+    speed: f64,
+    /// Passed over since the beginning, in nanoseconds.
+    skipped: u64,
+    account: Option<File>,
+}
+
+impl DeviceClock {
+    /// A clock that runs `speed` device seconds a real second from [`DeviceClock::begin`] on. The account is a file of two numbers of 8 bytes, little endian:
+    /// nanoseconds that were passed over, by us, and how far that may go, by the bench (0: not at all).
+    pub fn new(speed: f64, account: Option<&Path>) -> io::Result<Self> {
+        let account = account.map(|path| File::options().read(true).write(true).open(path)).transpose()?;
+        Ok(Self { begun: Instant::now(), speed, skipped: 0, account })
+    }
+
+    /// Time 0 is now.
+    pub fn begin(&mut self) {
+        (self.begun, self.skipped) = (Instant::now(), 0);
+    }
+
+    /// Device time in nanoseconds.
+    pub fn now(&self) -> u64 {
+        let real = Duration::try_from_secs_f64(self.begun.elapsed().as_secs_f64() * self.speed).unwrap_or(Duration::MAX);
+        u64::try_from(real.as_nanos()).unwrap_or(u64::MAX).saturating_add(self.skipped)
+    }
+
+    /// Whether the bench lets time be passed over now.
+    pub fn may_skip(&self) -> bool {
+        self.leave().is_some()
+    }
+
+    /// Passes over the time until `next`, the next thing that the device does by itself, as far as the bench lets it. Says whether time was passed over.
+    pub fn skip_to(&mut self, next: Option<u64>) -> bool {
+        let Some((passed, left)) = self.leave() else { return false };
+        let by = left.min(next.map_or(u64::MAX, |at| at.saturating_sub(self.now())));
+        let Some(account) = self.account.as_ref().filter(|_| by >= WORTH_NS) else { return false };
+        // The account first: nobody may see the device ahead of its bench.
+        let written = account.write_all_at(&(passed + by).to_le_bytes(), 0).is_ok();
+        if written {
+            self.skipped = self.skipped.saturating_add(by);
+        }
+        written
+    }
+
+    /// What has been passed over, and what may be still.
+    fn leave(&self) -> Option<(u64, u64)> {
+        let mut bytes = [[0; 8]; 2];
+        let account = self.account.as_ref()?;
+        account.read_exact_at(bytes.as_flattened_mut(), 0).ok()?;
+        let [passed, leave] = bytes.map(u64::from_le_bytes);
+        leave.checked_sub(passed).filter(|left| *left > 0).map(|left| (passed, left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn account(numbers: [u64; 2]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clock");
+        std::fs::write(&path, numbers.map(u64::to_le_bytes).as_flattened()).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn without_leave_nothing_is_passed_over() {
+        let (_dir, path) = account([7 * S, 0]);
+        let mut clock = DeviceClock::new(1.0, Some(&path)).unwrap();
+        assert!(!clock.may_skip() && !clock.skip_to(None));
+        assert!(!DeviceClock::new(1.0, None).unwrap().skip_to(None));
+    }
+
+    #[test]
+    fn leave_is_used_up_to_the_next_thing_that_happens_and_no_further_than_it_goes() {
+        let (_dir, path) = account([100 * S, 400 * S]);
+        let mut clock = DeviceClock::new(1.0, Some(&path)).unwrap();
+        let at = clock.now() + 60 * S;
+        assert!(clock.skip_to(Some(at)));
+        assert!((at..at + 10 * S).contains(&clock.now()));
+        assert!(clock.skip_to(None) && !clock.may_skip());
+        assert_eq!(std::fs::read(&path).unwrap()[..8], (400 * S).to_le_bytes());
+        assert!((300 * S..310 * S).contains(&clock.now()));
+    }
+}
