@@ -37,32 +37,34 @@ impl DeviceClock {
         u64::try_from(real.as_nanos()).unwrap_or(u64::MAX).saturating_add(self.skipped)
     }
 
-    /// Whether the bench lets time be passed over now.
-    pub fn may_skip(&self) -> bool {
-        self.leave().is_some()
+    /// How far the bench lets time be passed over now, if it does.
+    pub fn leave(&self) -> Option<Leave> {
+        let mut bytes = [[0; 8]; 2];
+        let account = self.account.as_ref()?;
+        account.read_exact_at(bytes.as_flattened_mut(), 0).ok()?;
+        let [passed, to] = bytes.map(u64::from_le_bytes);
+        (to > passed).then_some(Leave { passed, to })
     }
 
-    /// Passes over the time until `next`, the next thing that the device does by itself, as far as the bench lets it. Says whether time was passed over.
-    pub fn skip_to(&mut self, next: Option<u64>) -> bool {
-        let Some((passed, left)) = self.leave() else { return false };
-        let by = left.min(next.map_or(u64::MAX, |at| at.saturating_sub(self.now())));
+    /// Passes over the time until `next`, the next thing that the device does by itself, as far as this leave goes. Says whether time was passed over. The
+    /// leave is to be older than the last look at the wires: what the bench did before it gave the leave has been seen then.
+    pub fn skip_to(&mut self, next: Option<u64>, leave: &Leave) -> bool {
+        let by = (leave.to - leave.passed).min(next.map_or(u64::MAX, |at| at.saturating_sub(self.now())));
         let Some(account) = self.account.as_ref().filter(|_| by >= WORTH_NS) else { return false };
         // The account first: nobody may see the device ahead of its bench.
-        let written = account.write_all_at(&(passed + by).to_le_bytes(), 0).is_ok();
+        let written = account.write_all_at(&(leave.passed + by).to_le_bytes(), 0).is_ok();
         if written {
             self.skipped = self.skipped.saturating_add(by);
         }
         written
     }
+}
 
-    /// What has been passed over, and what may be still.
-    fn leave(&self) -> Option<(u64, u64)> {
-        let mut bytes = [[0; 8]; 2];
-        let account = self.account.as_ref()?;
-        account.read_exact_at(bytes.as_flattened_mut(), 0).ok()?;
-        let [passed, leave] = bytes.map(u64::from_le_bytes);
-        leave.checked_sub(passed).filter(|left| *left > 0).map(|left| (passed, left))
-    }
+/// How far time may be passed over: see [`DeviceClock::leave`].
+#[derive(Debug, Clone, Copy)]
+pub struct Leave {
+    passed: u64,
+    to: u64,
 }
 
 #[cfg(test)]
@@ -83,9 +85,8 @@ mod tests {
     #[test]
     fn without_leave_nothing_is_passed_over() {
         let (_dir, path) = account([7 * S, 0]);
-        let mut clock = DeviceClock::new(1.0, Some(&path)).unwrap();
-        assert!(!clock.may_skip() && !clock.skip_to(None));
-        assert!(!DeviceClock::new(1.0, None).unwrap().skip_to(None));
+        assert!(DeviceClock::new(1.0, Some(&path)).unwrap().leave().is_none());
+        assert!(DeviceClock::new(1.0, None).unwrap().leave().is_none());
     }
 
     #[test]
@@ -93,9 +94,9 @@ mod tests {
         let (_dir, path) = account([100 * S, 400 * S]);
         let mut clock = DeviceClock::new(1.0, Some(&path)).unwrap();
         let at = clock.now() + 60 * S;
-        assert!(clock.skip_to(Some(at)));
+        assert!(clock.skip_to(Some(at), &clock.leave().unwrap()));
         assert!((at..at + 10 * S).contains(&clock.now()));
-        assert!(clock.skip_to(None) && !clock.may_skip());
+        assert!(clock.skip_to(None, &clock.leave().unwrap()) && clock.leave().is_none());
         assert_eq!(std::fs::read(&path).unwrap()[..8], (400 * S).to_le_bytes());
         assert!((300 * S..310 * S).contains(&clock.now()));
     }

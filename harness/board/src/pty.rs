@@ -19,8 +19,8 @@ const BACKLOG: usize = 64 * 1024;
 /// One port.
 pub struct Pty {
     master: OwnedFd,
-    /// Keeps the terminal alive, and raw, while nobody has it open.
-    _slave: OwnedFd,
+    /// Keeps the terminal alive, and raw, while nobody has it open; and knows what nobody has read.
+    slave: OwnedFd,
     node: PathBuf,
     link: PathBuf,
     backlog: VecDeque<u8>,
@@ -44,7 +44,7 @@ impl Pty {
         let _ = std::fs::remove_file(&fresh);
         symlink(&node, &fresh)?;
         std::fs::rename(&fresh, link)?;
-        Ok(Self { master, _slave: slave, node, link: link.to_path_buf(), backlog: VecDeque::new() })
+        Ok(Self { master, slave, node, link: link.to_path_buf(), backlog: VecDeque::new() })
     }
 
     /// Takes the name away again, if it is still this terminal's. A terminal's number is given to the next who asks, and nobody may follow an old name
@@ -67,6 +67,11 @@ impl Pty {
             flags |= PollFlags::OUT;
         }
         PollFd::new(&self.master, flags)
+    }
+
+    /// Bytes that were sent and that the other side has not read yet.
+    pub fn unread(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.slave).unwrap_or(0) + self.backlog.len() as u64
     }
 
     /// Appends what the other side has sent, at most `into`'s worth.

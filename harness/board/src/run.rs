@@ -1,6 +1,6 @@
 //! The poll loop: real time in, wires in, flash and wires out.
 
-use crate::clock::DeviceClock;
+use crate::clock::{DeviceClock, Leave};
 use crate::console::Console;
 use crate::device::Device;
 use crate::doors::{Doors, Numbers};
@@ -25,7 +25,9 @@ const BUSY_TICK: Duration = Duration::from_micros(500);
 const IDLE_TICK: Duration = Duration::from_millis(10);
 const QUIET: Duration = Duration::from_millis(200);
 /// How long nothing must have been heard or said before time is passed over: whoever listens has heard the last of it.
-const SETTLED: Duration = Duration::from_millis(5);
+const SETTLED: Duration = Duration::from_millis(3);
+/// Who has not read the console for so long does not listen to it.
+const LISTENER: Duration = Duration::from_secs(1);
 /// Things in a row that happen without a word while time is passed over.
 const SILENT_MOST: u32 = 1000;
 /// Shorter than the pause between a reset and the first instruction after it.
@@ -94,6 +96,8 @@ pub struct Board {
     parent: Parent,
     supervisor: Option<Client<UnixStream>>,
     ran: bool,
+    /// What the console said and nobody has read, and since when it is so much.
+    unread: (u64, Instant),
 }
 
 impl Board {
@@ -147,6 +151,7 @@ impl Board {
             parent,
             supervisor,
             ran: false,
+            unread: (0, Instant::now()),
         };
         Ok((board, ready))
     }
@@ -164,11 +169,16 @@ impl Board {
         self.clock.begin();
         let mut last_busy = Instant::now();
         loop {
-            if self.advance(self.clock.now())? || self.pass_over(last_busy)? {
+            if self.advance(self.clock.now())? {
                 last_busy = Instant::now();
             }
-            let tick = if last_busy.elapsed() < QUIET || self.clock.may_skip() { BUSY_TICK } else { IDLE_TICK };
-            match self.listen(tick)? {
+            let leave = self.clock.leave();
+            let tick = if last_busy.elapsed() < QUIET || leave.is_some() { BUSY_TICK } else { IDLE_TICK };
+            let heard = match leave {
+                Some(leave) if last_busy.elapsed() >= SETTLED && !self.is_owed() => self.pass_over(leave)?,
+                _ => self.listen(tick)?,
+            };
+            match heard {
                 Heard::Nothing => {}
                 Heard::Something => last_busy = Instant::now(),
                 Heard::End => return Ok(()),
@@ -176,20 +186,37 @@ impl Board {
         }
     }
 
-    /// Passes idle time over, as far as the bench lets it, until the device does something that is seen outside. Says whether it did.
-    fn pass_over(&mut self, last_busy: Instant) -> io::Result<bool> {
-        if last_busy.elapsed() < SETTLED || self.net.as_ref().is_some_and(Net::owed) {
-            return Ok(false);
+    /// Whether somebody outside is behind: an answer is expected, or what the console said has not been read, or only just. Who reads late stamps late.
+    fn is_owed(&mut self) -> bool {
+        let unread = self.console.pty.unread();
+        if unread != self.unread.0 {
+            self.unread = (unread, Instant::now());
         }
+        let since = self.unread.1.elapsed();
+        since < if unread > 0 { LISTENER } else { SETTLED } || self.net.as_ref().is_some_and(Net::owed)
+    }
+
+    /// Passes idle time over, as far as the bench lets it, until something is heard, or the device does something that is seen outside.
+    fn pass_over(&mut self, mut leave: Leave) -> io::Result<Heard> {
         for _ in 0..SILENT_MOST {
-            if !self.clock.skip_to(self.device.world.next_at()) {
-                return Ok(false);
+            // What the bench did before it gave this leave is on the wires by now.
+            let heard = self.listen(Duration::ZERO)?;
+            if heard != Heard::Nothing {
+                return Ok(heard);
+            }
+            let next = self.device.world.next_at();
+            if !self.clock.skip_to(next, &leave) {
+                break;
             }
             if self.advance(self.clock.now())? {
-                return Ok(true);
+                return Ok(Heard::Something);
+            }
+            match self.clock.leave() {
+                Some(further) => leave = further,
+                None => break,
             }
         }
-        Ok(false)
+        self.listen(BUSY_TICK)
     }
 
     /// Lets the device catch up with real time, in slices in which no reset can hide. Says whether it did anything.

@@ -81,8 +81,8 @@ pub trait Clock {
     fn now(&self) -> Moment;
     /// Returns at `wait.until`; `Cancelled` earlier if asked.
     fn sleep_until(&mut self, wait: &Wait) -> Result<(), ChannelError>;
-    /// The bench does nothing but wait and watch until then, at the latest: a device that can let idle time pass at once may do so, except for the last
-    /// second. To be said again before each part of a long wait; `None` takes it back, and must follow before the bench does anything. A hint: real devices
+    /// The bench does nothing but wait and watch until then, at the latest: a device that can let idle time pass at once may do so, except for the
+    /// end of it. To be said again before each part of a long wait; `None` takes it back, and must follow before the bench does anything. A hint: real devices
     /// take their time, and so does this default.
     fn idle(&mut self, until: Option<Moment>) {
         let _ = until;

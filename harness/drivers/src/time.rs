@@ -58,7 +58,8 @@ impl TimeBase {
     pub fn idle(&self, until: Option<Moment>) {
         if let Some(skips) = self.skips {
             let left = until.map_or(Duration::ZERO, |until| until.since(self.now()));
-            skips.grant(if left > IDLE_LEAST { left - AWAKE } else { Duration::ZERO });
+            let awake = AWAKE.mul_f64(self.speed);
+            skips.grant(if left > IDLE_LEAST { left.saturating_sub(awake) } else { Duration::ZERO });
         }
     }
 
@@ -74,10 +75,10 @@ impl TimeBase {
     }
 }
 
-/// Waits below this are waited out: what is cut or measured in them is not to be hurried.
-const IDLE_LEAST: Duration = Duration::from_secs(3);
-/// The end of a wait, which passes as it is.
-const AWAKE: Duration = Duration::from_secs(1);
+/// Bench waits below this are waited out.
+const IDLE_LEAST: Duration = Duration::from_millis(500);
+/// The end of a wait, in real time, which passes as it is: whoever waits looks at the time in between.
+const AWAKE: Duration = Duration::from_millis(60);
 
 /// The account of time that was passed over, shared with the board's process: a file of two numbers of 8 bytes, little endian, in nanoseconds of bench time.
 /// The first is what has been passed over, which the board alone writes; the second how far it may go, which the bench alone writes; 0 is not at all.
@@ -161,7 +162,7 @@ mod tests {
         assert!((290_000_000_000..300_000_000_000).contains(&leave), "{leave}");
         time.idle(None);
         assert_eq!(number(&account, 8), 0);
-        time.idle(Some(time.now() + Duration::from_millis(2900)));
+        time.idle(Some(time.now() + Duration::from_millis(400)));
         assert_eq!(number(&account, 8), 0);
     }
 

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 /// After so long without a step nothing is expected any more, on wires as short as these.
-pub const EXPECTED: Duration = Duration::from_secs(2);
+pub const EXPECTED: Duration = Duration::from_millis(300);
 
 /// What an attempt needs to know of the module.
 pub struct Ground<'a> {

@@ -1,7 +1,7 @@
 //! The device on its network: the link, the lab as the dossier wants it, requests to the device's own interface, what it does by itself.
 
-use super::Bench;
 use super::act::Did;
+use super::{Bench, SLICE};
 use crate::text::{escape, fill_in};
 use crate::trouble::Trouble;
 use proofbench_channel::network::{BrokerConduct, Certificate, ConnId, Dial, Dialled, End, Front, Lie, Page, Received, Seen, Service, Trade};
@@ -202,7 +202,7 @@ impl Bench {
     pub fn watch_for(&mut self, within: Duration, mut wanted: impl FnMut(&Seen) -> bool) -> Result<Option<usize>, Trouble> {
         let end = self.now() + within;
         self.idly(end, |bench| {
-            let wait = bench.wait(end.since(bench.now()).min(Duration::from_secs(1)));
+            let wait = bench.wait(end.since(bench.now()).min(SLICE));
             let network = bench.network()?;
             let seen = network.seen(&wait)?;
             if network.lost() > 0 {
