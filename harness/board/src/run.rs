@@ -25,7 +25,7 @@ const BUSY_TICK: Duration = Duration::from_micros(500);
 const IDLE_TICK: Duration = Duration::from_millis(10);
 const QUIET: Duration = Duration::from_millis(200);
 /// How long nothing must have been heard or said before time is passed over: whoever listens has heard the last of it.
-const SETTLED: Duration = Duration::from_millis(3);
+const SETTLED: Duration = Duration::from_millis(1);
 /// Who has not read the console for so long does not listen to it.
 const LISTENER: Duration = Duration::from_secs(1);
 /// Things in a row that happen without a word while time is passed over.

@@ -1,6 +1,5 @@
 //! Every channel over one emulated device in virtual time: waiting costs no real time.
 
-mod fleet;
 mod lab;
 mod network;
 mod pins;
@@ -42,7 +41,7 @@ pub struct EmulatedSetup {
 /// Opens an emulated device, without power, with all of its channels. Unknown names are an error that lists the valid ones.
 pub fn open(setup: &EmulatedSetup) -> Result<Channels, ChannelError> {
     let unknown = |what: &str| format!("set up emulated unit {} ({what})", setup.unit);
-    let defects = parsed(setup)?;
+    let defects = Defects::parse(&setup.defects).map_err(|e| ChannelError::caused(ErrorKind::Unsupported, unknown("defects"), e))?;
     let medium = match &setup.medium {
         None => Medium::default(),
         Some(name) => name.parse().map_err(|e| ChannelError::caused(ErrorKind::Unsupported, unknown("medium"), Box::new(e)))?,
@@ -51,15 +50,13 @@ pub fn open(setup: &EmulatedSetup) -> Result<Channels, ChannelError> {
     faulty::apply(channels(Rc::new(RefCell::new(world)), setup.unit), &setup.faults, setup.seed)
 }
 
-/// Its defects and twins.
-fn parsed(setup: &EmulatedSetup) -> Result<Defects, ChannelError> {
-    let doing = || format!("set up emulated unit {} (defects)", setup.unit);
-    Defects::parse(&setup.defects).map_err(|e| ChannelError::caused(ErrorKind::Unsupported, doing(), e))
-}
-
-/// Units 1 to `units` of the same model with the same defects.
-pub fn fleet(setup: &EmulatedSetup, units: u32) -> Box<dyn proofbench_channel::Fleet> {
-    Box::new(fleet::EmulatedFleet::new(setup, units))
+/// Units 1 to `units` of the same model with the same defects, on a bench without faults.
+pub fn fleet(setup: &EmulatedSetup, units: u32) -> Result<Box<dyn proofbench_channel::Fleet>, ChannelError> {
+    let defects = setup.defects.clone();
+    let setup = EmulatedSetup { faults: Vec::new(), ..setup.clone() };
+    // Units differ by what the factory gave them; chance is one for all, as it is for products with one image.
+    let unit = move |unit| open(&EmulatedSetup { unit, ..setup.clone() });
+    Ok(Box::new(crate::fleet::Units::new(units, &defects, "emulated units", Box::new(unit))?))
 }
 
 /// All channels over this world, whose device is the unit of that number.

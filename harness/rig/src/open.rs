@@ -98,7 +98,7 @@ impl ResolvedRig {
         };
         let mut all = emulated::open(&setup).map_err(|source| RigError::Open { section: "emulator", source })?;
         if let Some(FleetDriver::Emulator { units }) = &self.drivers.fleet {
-            let fleet = emulated::fleet(&setup, *units);
+            let fleet = emulated::fleet(&setup, *units).map_err(|source| RigError::Open { section: "fleet", source })?;
             all.fleet = Some(faulty::fleet(fleet, &section.faults));
         }
         Ok(self.only_wired(all))
@@ -122,22 +122,22 @@ impl ResolvedRig {
 
     fn wired(&self, board: Option<&BoardSection>, dossier: &Dossier, seed: u64, failed: &mut Failed<'_>) -> Result<Channels, RigError> {
         let opened = |section: &'static str| move |source: ChannelError| RigError::Open { section, source };
-        let board = match board {
+        let setup = match board {
             None => None,
-            Some(section) => Some((
-                section,
-                Board::prepare(&BoardSetup {
-                    dir: None,
-                    program: section.program.as_ref().map(|p| self.base.join(p)),
-                    unit: section.unit,
-                    seed,
-                    speed: *section.speed.get_ref(),
-                    image: self.delivered(dossier)?,
-                    defects: section.defects.clone(),
-                    network: self.drivers.network == Some(NetworkDriver::Board),
-                })
-                .map_err(opened("board"))?,
-            )),
+            Some(section) => Some(BoardSetup {
+                dir: None,
+                program: section.program.as_ref().map(|p| self.base.join(p)),
+                unit: section.unit,
+                seed,
+                speed: *section.speed.get_ref(),
+                image: self.delivered(dossier)?,
+                defects: section.defects.clone(),
+                network: self.drivers.network == Some(NetworkDriver::Board),
+            }),
+        };
+        let board = match (board, &setup) {
+            (Some(section), Some(setup)) => Some((section, Board::prepare(setup).map_err(opened("board"))?)),
+            _ => None,
         };
         let time = board.as_ref().map_or_else(TimeBase::real, |(_, b)| b.time());
         let mut place = Place { base: &self.base, board: board.as_ref().map(|(_, b)| b), time, lines: None };
@@ -173,10 +173,14 @@ impl ResolvedRig {
         if let Some(driver) = &drivers.network {
             channels.network = or_told(driver.open(&place), "network", failed)?;
         }
-        if let Some(FleetDriver::Labels { file }) = &drivers.fleet {
-            channels.fleet = or_told(fleet::labels(&self.base.join(file)).map(Some), "fleet", failed)?;
-        }
         let faults = board.as_ref().map(|(section, _)| section.faults.as_slice()).unwrap_or_default();
+        channels.fleet = match (&drivers.fleet, &setup) {
+            (Some(FleetDriver::Labels { file }), _) => or_told(fleet::labels(&self.base.join(file)).map(Some), "fleet", failed)?,
+            (Some(FleetDriver::Board { units }), Some(setup)) => {
+                or_told(fleet::boards(setup, *units).map(Some), "fleet", failed)?.map(|fleet| faulty::fleet(fleet, faults))
+            }
+            _ => None,
+        };
         faulty::apply(channels, faults, seed).map_err(opened("board"))
     }
 }

@@ -167,7 +167,7 @@ fn ports_and_probes_arrive() {
 
 #[rstest]
 #[case("emulated.toml", 10)]
-#[case("board.toml", 8)]
+#[case("board.toml", 9)]
 fn the_rigs_of_the_tree_resolve(#[case] name: &str, #[case] channels: usize) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rigs").join(name);
     let rig = ResolvedRig::load(&path).expect("a rig of the tree");

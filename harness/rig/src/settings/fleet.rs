@@ -1,10 +1,12 @@
 //! `[fleet]`: other units of the same model.
 
-use super::{Section, Settings, Wiring};
+use super::{Section, Settings, Wiring, network};
 use crate::error::RigFileError;
 use proofbench_channel::fleet::UnitLabel;
 use proofbench_channel::{ChannelError, ErrorKind, Fleet};
-use proofbench_drivers::fleet::Labels;
+use proofbench_drivers::boardproc::{Board, BoardSetup};
+use proofbench_drivers::fleet::{Labels, Units};
+use proofbench_drivers::{Channels, RealClock};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +20,11 @@ pub enum FleetDriver {
         /// How many.
         units: u32,
     },
+    /// Units 1 to n as board processes, each with a lab of its own.
+    Board {
+        /// How many.
+        units: u32,
+    },
     /// Labels that somebody wrote down.
     Labels {
         /// File with `[[unit]]` tables, below the rig file's folder.
@@ -27,11 +34,11 @@ pub enum FleetDriver {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct EmulatorSettings {
+struct UnitsSettings {
     units: Spanned<u32>,
 }
 
-impl Settings for EmulatorSettings {
+impl Settings for UnitsSettings {
     const EXAMPLE: &'static str = "units = 20";
 }
 
@@ -65,12 +72,13 @@ struct Unit {
 impl FleetDriver {
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
-            "emulator" => {
-                let units = section.settings::<EmulatorSettings>()?.units;
-                Ok(Self::Emulator { units: section.within(&units, 2..=1000, "number of units", "2 to 1000")? })
+            own @ ("emulator" | "board") => {
+                let units = section.settings::<UnitsSettings>()?.units;
+                let units = section.within(&units, 2..=1000, "number of units", "2 to 1000")?;
+                Ok(if own == "board" { Self::Board { units } } else { Self::Emulator { units } })
             }
             "labels" => Ok(Self::Labels { file: section.settings::<LabelsSettings>()?.file }),
-            _ => Err(section.no_driver(&["emulator", "labels"])),
+            _ => Err(section.no_driver(&["emulator", "board", "labels"])),
         }
     }
 
@@ -78,9 +86,24 @@ impl FleetDriver {
     pub fn wiring(&self) -> Wiring {
         match self {
             Self::Emulator { .. } => Wiring::Emulator,
+            Self::Board { .. } => Wiring::Board,
             Self::Labels { .. } => Wiring::Real,
         }
     }
+}
+
+/// Units of the board: each a process with a network, a supply and a lab of its own, as its maker delivered it whenever it is opened.
+pub(crate) fn boards(setup: &BoardSetup, units: u32) -> Result<Box<dyn Fleet>, ChannelError> {
+    let defects = setup.defects.clone();
+    let setup = BoardSetup { dir: None, network: true, ..setup.clone() };
+    let open = move |unit| {
+        let board = Board::prepare(&BoardSetup { unit, ..setup.clone() })?;
+        let mut channels = Channels::new(Box::new(RealClock(board.time())));
+        channels.power = Some(board.power()?);
+        channels.network = Some(network::board(&board)?);
+        Ok(channels)
+    };
+    Ok(Box::new(Units::new(units, &defects, "boards, each with a lab of its own", Box::new(open))?))
 }
 
 /// Reads a file of labels: `[[unit]]` with `serial`, `user`, `secret`, and `public = { mac = ".." }`. The error names the file, and the place in it.

@@ -3,6 +3,7 @@
 use super::{Place, Section, Settings, TimeSpan, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{Cancel, ChannelError, ErrorKind, Moment, Network, Wait};
+use proofbench_drivers::boardproc::Board;
 use proofbench_drivers::child::Program;
 use proofbench_drivers::{TimeBase, runtime};
 use proofbench_peers::lab::{Cable, HostLab, HostSetup};
@@ -105,7 +106,7 @@ impl NetworkDriver {
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn Network>>, ChannelError> {
         match self {
             Self::Emulator => Ok(None),
-            Self::Board => board(place).map(Some),
+            Self::Board => board(place.board.ok_or_else(none)?).map(Some),
             Self::Host(host) => host.open(place).map(Some),
         }
     }
@@ -184,13 +185,16 @@ fn setup(time: TimeBase, device: IpAddr, lab: Ipv4Addr) -> Result<HostSetup, Cha
     })
 }
 
-/// The lab of the rig's own board: addresses of its own on loopback, and its CA given to the board.
-fn board(place: &Place<'_>) -> Result<Box<dyn Network>, ChannelError> {
-    let none = || ChannelError::new(ErrorKind::Unsupported, "open the network of a board that has none");
-    let board = place.board.cloned().ok_or_else(none)?;
+fn none() -> ChannelError {
+    ChannelError::new(ErrorKind::Unsupported, "open the network of a board that has none")
+}
+
+/// The lab of a board: addresses of its own on loopback, and its CA given to the board.
+pub(super) fn board(board: &Board) -> Result<Box<dyn Network>, ChannelError> {
     let segment = board.segment().cloned().ok_or_else(none)?;
+    let time = board.time();
     let pulled = board.clone();
-    let setup = setup(place.time, segment.device.into(), segment.lab)?;
+    let setup = setup(time, segment.device.into(), segment.lab)?;
     let lab = HostLab::open(HostSetup {
         low_ports: segment.low_ports,
         many_addresses: true,
