@@ -19,8 +19,8 @@ use std::rc::Rc;
 pub struct Limits {
     /// Torn operations on one path; clean cuts are never limited.
     pub torn: u8,
-    /// Whether torn writes may also leave weak cells.
-    pub unstable: bool,
+    /// Which torn operations.
+    pub tears: Tears,
     /// Power cuts in a row; none: any number. With a limit, one content at two depths is two nodes, so that all within the limit is found.
     pub depth: Option<u32>,
     /// Most contents to boot; beyond, the exploration is CAPPED.
@@ -29,7 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { torn: 1, unstable: false, depth: None, images: 200_000 }
+        Self { torn: 1, tears: Tears::ALL, depth: None, images: 200_000 }
     }
 }
 
@@ -235,11 +235,7 @@ impl Search<'_> {
     }
 
     fn tears(&self, torn: u8) -> Tears {
-        match (torn < self.limits.torn, self.limits.unstable) {
-            (false, _) => Tears::None,
-            (true, false) => Tears::Named,
-            (true, true) => Tears::Unstable,
-        }
+        if torn < self.limits.torn { self.limits.tears } else { Tears::NONE }
     }
 
     /// One power-on: recovery, judgement, work; each operation of the first and the last is a cut.

@@ -73,14 +73,16 @@ impl Explored {
     /// COMPLETE or CAPPED, and up to what.
     pub fn extent(&self) -> String {
         let number = self.limits.depth.map_or_else(|| "any number of clean cuts".to_owned(), |n| format!("up to {n} cuts in a row"));
-        let to = |torn: u8| {
-            if torn == 0 && self.limits.depth.is_some() {
-                format!("{number}, all clean")
-            } else if torn == 0 {
-                number.clone()
-            } else {
-                format!("{number}, up to {torn} torn")
-            }
+        let kind = match (self.limits.tears.writes, self.limits.tears.erases) {
+            (true, false) => " (writes only)",
+            (false, true) => " (erases only)",
+            _ => "",
+        };
+        let weak = if self.limits.tears.weak { " or weak" } else { "" };
+        let to = |torn: u8| match (torn, self.limits.depth) {
+            (0, None) => number.clone(),
+            (0, Some(_)) => format!("{number}, all clean"),
+            _ => format!("{number}, up to {torn} torn{weak}{kind}"),
         };
         let s = &self.stats;
         if s.probe_mismatches > 0 {

@@ -94,7 +94,7 @@ enum Op<'a> {
 impl Flash {
     /// A flash that has just got power.
     pub fn new(chip: Chip, image: Image) -> Self {
-        let (tears, wanted) = (Tears::None, Vec::new());
+        let (tears, wanted) = (Tears::NONE, Vec::new());
         Self(Rc::new(RefCell::new(Device { image, chip, ops: 0, calls: 0, dead: false, armed: None, watch: None, tears, wanted, last_error: None })))
     }
 

@@ -15,7 +15,8 @@ proofbench-closure replay 'SUBJECT@cut=N,tear=T;..'    one chain of cuts again
 proofbench-closure figures [SUBJECT..] [OPTION..]      one row of numbers for each subject
 proofbench-closure seeds SUBJECT-WITHOUT-NUMBER FROM TO [OPTION..]   explores with each seed until something is found
 
-options: --torn N (torn operations on one path, 1)  --depth N (cuts in a row, any number)  --images N (most power-ons, 200000)  --unstable (weak cells too)
+options: --torn N (torn operations on one path, 1)  --depth N (cuts in a row, any number)  --images N (most power-ons, 200000)  
+         --weak (weak cells too)  --whole-erases, --whole-writes (never torn)
 exit code: 0 nothing found, 1 a finding, 2 nothing found but CAPPED, 3 bad input";
 
 fn main() -> ExitCode {
@@ -49,7 +50,9 @@ fn options(words: &[String]) -> Result<(Vec<String>, Limits), String> {
             "--torn" => limits.torn = u8::try_from(number()?).map_err(|_| "--torn is at most 255".to_owned())?,
             "--images" => limits.images = number()?,
             "--depth" => limits.depth = Some(u32::try_from(number()?).map_err(|_| "--depth is too large".to_owned())?),
-            "--unstable" => limits.unstable = true,
+            "--weak" => limits.tears.weak = true,
+            "--whole-erases" => limits.tears.erases = false,
+            "--whole-writes" => limits.tears.writes = false,
             option if option.starts_with("--") => return Err(format!("{option} is no option\n\n{USAGE}")),
             plain_word => plain.push(plain_word.to_owned()),
         }

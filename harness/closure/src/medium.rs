@@ -98,13 +98,20 @@ impl FromStr for Tear {
 
 /// Which tears are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tears {
+pub struct Tears {
+    /// Interrupted writes: every named pattern and two seeds.
+    pub writes: bool,
+    /// Interrupted erases: every named pattern and two seeds.
+    pub erases: bool,
+    /// Writes that leave weak cells.
+    pub weak: bool,
+}
+
+impl Tears {
     /// Clean cuts only.
-    None,
-    /// Every named pattern and two seeds.
-    Named,
-    /// The same, and weak cells.
-    Unstable,
+    pub const NONE: Tears = Tears { writes: false, erases: false, weak: false };
+    /// All that an operation interrupted once can leave.
+    pub const ALL: Tears = Tears { writes: true, erases: true, weak: false };
 }
 
 /// Writes up to this length are torn after each of their bytes; longer ones at their first, middle and last word and byte.
@@ -113,7 +120,10 @@ const EACH_BYTE: usize = 16;
 /// The tears of a write of `len` bytes, the clean cut first.
 pub fn write_tears(tears: Tears, len: usize, word: usize) -> Vec<Tear> {
     let mut out = vec![Tear::Before];
-    if tears == Tears::None {
+    if tears.weak {
+        out.push(Tear::Weak);
+    }
+    if !tears.writes {
         return out;
     }
     let stops: Vec<usize> = if len <= EACH_BYTE { (1..len).collect() } else { vec![1, word, len / 2, len - word, len - 1] };
@@ -124,16 +134,13 @@ pub fn write_tears(tears: Tears, len: usize, word: usize) -> Vec<Tear> {
         }
     }
     out.extend([Tear::HalfBits, Tear::Bits(1), Tear::Bits(2)]);
-    if tears == Tears::Unstable {
-        out.push(Tear::Weak);
-    }
     out
 }
 
 /// The tears of an erase, the clean cut first.
 pub fn erase_tears(tears: Tears) -> &'static [Tear] {
     const ALL: [Tear; 6] = [Tear::Before, Tear::EraseFirstHalf, Tear::EraseLastHalf, Tear::EraseZero, Tear::Bits(1), Tear::Bits(2)];
-    if tears == Tears::None { &ALL[..1] } else { &ALL }
+    if tears.erases { &ALL } else { &ALL[..1] }
 }
 
 #[cfg(test)]
@@ -142,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_tear_reads_back_from_what_it_prints() {
-        let mut all = write_tears(Tears::Unstable, 40, 4);
-        all.extend_from_slice(erase_tears(Tears::Named));
+        let mut all = write_tears(Tears { weak: true, ..Tears::ALL }, 40, 4);
+        all.extend_from_slice(erase_tears(Tears::ALL));
         for tear in all {
             assert_eq!(tear.to_string().parse(), Ok(tear));
         }
@@ -153,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_short_write_tears_after_each_of_its_bytes() {
-        let tears = write_tears(Tears::Named, 8, 1);
+        let tears = write_tears(Tears::ALL, 8, 1);
         assert!((1..8).all(|n| tears.contains(&Tear::Prefix(n))));
         assert!(!tears.contains(&Tear::Prefix(8)));
     }

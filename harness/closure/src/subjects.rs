@@ -16,11 +16,11 @@ pub fn names() -> Vec<String> {
     }
     for crate_name in ["sequential-storage-8.0.2", "sequential-storage-5.0.1"] {
         for medium in ["nor", "nrf52"] {
-            out.push(format!("{crate_name}/store-1/{medium}/w4/seed=0"));
-            out.push(format!("{crate_name}/remove-2/{medium}/w4/seed=0"));
-            out.push(format!("{crate_name}/queue/{medium}/w4"));
+            out.push(format!("{crate_name}/store-1/{medium}/w4x3/seed=0"));
+            out.push(format!("{crate_name}/remove-2/{medium}/w4x3/seed=0"));
+            out.push(format!("{crate_name}/queue/{medium}/w4x3"));
         }
-        out.push(format!("{crate_name}/store-1/nor/w1/seed=0"));
+        out.push(format!("{crate_name}/store-1/nor/w1x3/seed=0"));
     }
     for medium in MEDIA {
         out.push(format!("embassy-boot-0.7.0/small/{}", medium.name));

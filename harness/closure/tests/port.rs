@@ -1,5 +1,7 @@
 //! The flash through the traits that storage code is written for.
 
+#![allow(clippy::unwrap_used)] // a test that cannot set up its ground may stop there
+
 use embedded_storage::nor_flash::{MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use proofbench_closure::flash::{Chip, Flash};
 use proofbench_closure::medium::NOR;

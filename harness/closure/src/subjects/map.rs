@@ -10,7 +10,6 @@ use std::marker::PhantomData;
 
 /// Bytes of a page. Small, so that pages close and are erased within a few stores; the newer crate asks for a header and three words at least.
 const PAGE: usize = 64;
-const PAGES: usize = 3;
 /// Bytes of a value.
 const LEN: usize = 8;
 /// The key whose value never changes.
@@ -62,7 +61,7 @@ type NewCache = sequential_storage::cache::Cache<
 
 impl New {
     fn open<const W: usize>(flash: &Flash) -> NewMap<W> {
-        let config = sequential_storage::map::MapConfig::new(0..(PAGE * PAGES) as u32);
+        let config = sequential_storage::map::MapConfig::new(0..flash.chip().size as u32);
         sequential_storage::map::MapStorage::new(Port::whole(flash), config, sequential_storage::cache::Cache::new_uncached())
     }
 }
@@ -88,7 +87,7 @@ impl MapCrate for Old {
         use sequential_storage_old::{cache::NoCache, map::fetch_item};
         let (mut port, mut buffer) = (Port::<W, PAGE>::whole(flash), [0; PAGE]);
         let found = at_once(async {
-            let item = fetch_item::<u8, &[u8], _>(&mut port, 0..(PAGE * PAGES) as u32, &mut NoCache::new(), &mut buffer, &key).await;
+            let item = fetch_item::<u8, &[u8], _>(&mut port, 0..flash.chip().size as u32, &mut NoCache::new(), &mut buffer, &key).await;
             item.map(|v| v.map(<[u8]>::to_vec))
         });
         told("fetch", found)
@@ -96,13 +95,13 @@ impl MapCrate for Old {
     fn store<const W: usize>(flash: &Flash, key: u8, value: &[u8]) -> Result<(), Failed> {
         use sequential_storage_old::{cache::NoCache, map::store_item};
         let mut port = Port::<W, PAGE>::whole(flash);
-        let range = 0..(PAGE * PAGES) as u32;
+        let range = 0..flash.chip().size as u32;
         told("store", at_once(async { store_item(&mut port, range, &mut NoCache::new(), &mut [0; PAGE], &key, &value).await }))
     }
     fn remove<const W: usize>(flash: &Flash, key: u8) -> Result<(), Failed> {
         use sequential_storage_old::{cache::NoCache, map::remove_item};
         let mut port = Port::<W, PAGE>::whole(flash);
-        let range = 0..(PAGE * PAGES) as u32;
+        let range = 0..flash.chip().size as u32;
         told("remove", at_once(async { remove_item(&mut port, range, &mut NoCache::new(), &mut [0; PAGE], &key).await }))
     }
 }
@@ -110,11 +109,18 @@ impl MapCrate for Old {
 /// A map of one release under stores, and removals if asked.
 pub struct Map<C, const W: usize> {
     medium: Medium,
+    pages: usize,
     removes: bool,
     /// Acknowledged pieces of work after which an exploration ends.
     stores: World,
     seed: u64,
     code: PhantomData<C>,
+}
+
+/// Word and number of pages out of `w4x3`.
+pub(super) fn geometry(name: &str) -> Option<(&str, usize)> {
+    let (word, pages) = name.split_once('x')?;
+    Some((word, pages.parse().ok().filter(|n| (2..=64).contains(n))?))
 }
 
 /// The map subject of this name.
@@ -124,11 +130,12 @@ pub fn by_name(store: &str, work: &str, medium: Medium, words: &str, seed: u64) 
     if !removes && kind != "store" {
         return None;
     }
+    let (words, pages) = geometry(words)?;
     Some(match (store, words) {
-        ("sequential-storage-8.0.2", "w1") => Box::new(Map::<New, 1> { medium, removes, stores, seed, code: PhantomData }),
-        ("sequential-storage-8.0.2", "w4") => Box::new(Map::<New, 4> { medium, removes, stores, seed, code: PhantomData }),
-        ("sequential-storage-5.0.1", "w1") => Box::new(Map::<Old, 1> { medium, removes, stores, seed, code: PhantomData }),
-        ("sequential-storage-5.0.1", "w4") => Box::new(Map::<Old, 4> { medium, removes, stores, seed, code: PhantomData }),
+        ("sequential-storage-8.0.2", "w1") => Box::new(Map::<New, 1> { medium, pages, removes, stores, seed, code: PhantomData }),
+        ("sequential-storage-8.0.2", "w4") => Box::new(Map::<New, 4> { medium, pages, removes, stores, seed, code: PhantomData }),
+        ("sequential-storage-5.0.1", "w1") => Box::new(Map::<Old, 1> { medium, pages, removes, stores, seed, code: PhantomData }),
+        ("sequential-storage-5.0.1", "w4") => Box::new(Map::<Old, 4> { medium, pages, removes, stores, seed, code: PhantomData }),
         _ => return None,
     })
 }
@@ -191,10 +198,10 @@ impl<C: MapCrate, const W: usize> Map<C, W> {
 impl<C: MapCrate, const W: usize> Subject for Map<C, W> {
     fn name(&self) -> String {
         let work = if self.removes { "remove" } else { "store" };
-        format!("{}/{work}-{}/{}/w{W}/seed={}", C::NAME, self.stores, self.medium.name, self.seed)
+        format!("{}/{work}-{}/{}/w{W}x{}/seed={}", C::NAME, self.stores, self.medium.name, self.pages, self.seed)
     }
     fn chip(&self) -> Chip {
-        Chip { medium: self.medium, word: W, page: PAGE, size: PAGE * PAGES }
+        Chip { medium: self.medium, word: W, page: PAGE, size: PAGE * self.pages }
     }
     fn start(&self) -> Result<(Image, World), Failed> {
         let flash = Flash::new(self.chip(), self.chip().erased());

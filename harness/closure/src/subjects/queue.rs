@@ -1,6 +1,6 @@
 //! The queue of `sequential-storage`: a fixed row of pushes and pops.
 
-use super::map::{MapCrate, New, Old, shown, told};
+use super::map::{MapCrate, New, Old, geometry, shown, told};
 use crate::flash::{Chip, Flash};
 use crate::image::{Image, mix};
 use crate::medium::Medium;
@@ -9,9 +9,7 @@ use crate::subject::{Failed, Finding, Judged, Oracle, Step, Subject, World};
 use std::marker::PhantomData;
 
 const PAGE: usize = 64;
-const PAGES: usize = 3;
 const LEN: usize = 8;
-const RANGE: std::ops::Range<u32> = 0..(PAGE * PAGES) as u32;
 
 /// What is done, in order. Enough to fill a page, go on to the next and free the first.
 const WORK: [Work; 9] = [Work::Push, Work::Push, Work::Push, Work::Pop, Work::Push, Work::Pop, Work::Pop, Work::Push, Work::Pop];
@@ -41,7 +39,7 @@ type NewCache = sequential_storage::cache::Cache<
 >;
 
 fn open<const W: usize>(flash: &Flash) -> NewQueue<W> {
-    let config = sequential_storage::queue::QueueConfig::new(RANGE);
+    let config = sequential_storage::queue::QueueConfig::new(0..flash.chip().size as u32);
     sequential_storage::queue::QueueStorage::new(Port::whole(flash), config, sequential_storage::cache::Cache::new_uncached())
 }
 
@@ -61,18 +59,22 @@ impl QueueCrate for Old {
     fn push<const W: usize>(flash: &Flash, value: &[u8]) -> Result<(), Failed> {
         use sequential_storage_old::{cache::NoCache, queue};
         let mut port = Port::<W, PAGE>::whole(flash);
-        told("push", at_once(async { queue::push(&mut port, RANGE, &mut NoCache::new(), value, false).await }))
+        told("push", at_once(async { queue::push(&mut port, 0..flash.chip().size as u32, &mut NoCache::new(), value, false).await }))
     }
     fn pop<const W: usize>(flash: &Flash) -> Result<Option<Vec<u8>>, Failed> {
         use sequential_storage_old::{cache::NoCache, queue};
         let mut port = Port::<W, PAGE>::whole(flash);
-        let taken = at_once(async { queue::pop(&mut port, RANGE, &mut NoCache::new(), &mut [0; PAGE]).await.map(|v| v.map(|v| v.to_vec())) });
+        let taken = at_once(async {
+            queue::pop(&mut port, 0..flash.chip().size as u32, &mut NoCache::new(), &mut [0; PAGE]).await.map(|v| v.map(|v| v.to_vec()))
+        });
         told("pop", taken)
     }
     fn peek<const W: usize>(flash: &Flash) -> Result<Option<Vec<u8>>, Failed> {
         use sequential_storage_old::{cache::NoCache, queue};
         let mut port = Port::<W, PAGE>::whole(flash);
-        let seen = at_once(async { queue::peek(&mut port, RANGE, &mut NoCache::new(), &mut [0; PAGE]).await.map(|v| v.map(|v| v.to_vec())) });
+        let seen = at_once(async {
+            queue::peek(&mut port, 0..flash.chip().size as u32, &mut NoCache::new(), &mut [0; PAGE]).await.map(|v| v.map(|v| v.to_vec()))
+        });
         told("peek", seen)
     }
 }
@@ -80,16 +82,18 @@ impl QueueCrate for Old {
 /// A queue of one release.
 pub struct Queue<C, const W: usize> {
     medium: Medium,
+    pages: usize,
     code: PhantomData<C>,
 }
 
 /// The queue subject of this name.
 pub fn by_name(store: &str, medium: Medium, words: &str) -> Option<Box<dyn Subject>> {
+    let (words, pages) = geometry(words)?;
     Some(match (store, words) {
-        ("sequential-storage-8.0.2", "w1") => Box::new(Queue::<New, 1> { medium, code: PhantomData }),
-        ("sequential-storage-8.0.2", "w4") => Box::new(Queue::<New, 4> { medium, code: PhantomData }),
-        ("sequential-storage-5.0.1", "w1") => Box::new(Queue::<Old, 1> { medium, code: PhantomData }),
-        ("sequential-storage-5.0.1", "w4") => Box::new(Queue::<Old, 4> { medium, code: PhantomData }),
+        ("sequential-storage-8.0.2", "w1") => Box::new(Queue::<New, 1> { medium, pages, code: PhantomData }),
+        ("sequential-storage-8.0.2", "w4") => Box::new(Queue::<New, 4> { medium, pages, code: PhantomData }),
+        ("sequential-storage-5.0.1", "w1") => Box::new(Queue::<Old, 1> { medium, pages, code: PhantomData }),
+        ("sequential-storage-5.0.1", "w4") => Box::new(Queue::<Old, 4> { medium, pages, code: PhantomData }),
         _ => return None,
     })
 }
@@ -128,10 +132,10 @@ fn drain<C: QueueCrate, const W: usize>(flash: &Flash) -> Result<Vec<Vec<u8>>, F
 /// World: twice the number of acknowledged pieces of work, plus one while the next is in flight.
 impl<C: QueueCrate, const W: usize> Subject for Queue<C, W> {
     fn name(&self) -> String {
-        format!("{}/queue/{}/w{W}", C::NAME, self.medium.name)
+        format!("{}/queue/{}/w{W}x{}", C::NAME, self.medium.name, self.pages)
     }
     fn chip(&self) -> Chip {
-        Chip { medium: self.medium, word: W, page: PAGE, size: PAGE * PAGES }
+        Chip { medium: self.medium, word: W, page: PAGE, size: PAGE * self.pages }
     }
     fn start(&self) -> Result<(Image, World), Failed> {
         Ok((self.chip().erased(), 0))
