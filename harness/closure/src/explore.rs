@@ -29,7 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { torn: 1, tears: Tears::ALL, depth: None, images: 200_000 }
+        Self { torn: 1, tears: Tears::ALL, depth: None, images: 1_500_000 }
     }
 }
 

@@ -15,7 +15,7 @@ proofbench-closure replay 'SUBJECT@cut=N,tear=T;..'    one chain of cuts again
 proofbench-closure figures [SUBJECT..] [OPTION..]      one row of numbers for each subject
 proofbench-closure seeds SUBJECT-WITHOUT-NUMBER FROM TO [OPTION..]   explores with each seed until something is found
 
-options: --torn N (torn operations on one path, 1)  --depth N (cuts in a row, any number)  --images N (most power-ons, 200000)  
+options: --torn N (torn operations on one path, 1)  --depth N (cuts in a row, any number)  --images N (most power-ons, 1500000)  
          --weak (weak cells too)  --whole-erases, --whole-writes (never torn)
 exit code: 0 nothing found, 1 a finding, 2 nothing found but CAPPED, 3 bad input";
 

@@ -17,9 +17,7 @@ const KEPT: u8 = 7;
 /// The key that is worked on.
 const WORKED: u8 = 1;
 /// Different values; an attempt that power ended is followed by one with the next value.
-const VALUES: World = 4;
-/// The same where every round ends with a removal.
-const VALUES_BETWEEN_REMOVALS: World = 2;
+const VALUES: World = 2;
 /// "Removed" or "never stored", in the place of the number of a value.
 const NOTHING: World = 0xff;
 
@@ -176,7 +174,7 @@ impl<C: MapCrate, const W: usize> Map<C, W> {
     fn after(&self, tried: World) -> World {
         match tried {
             NOTHING => 0,
-            n if n + 1 < if self.removes { VALUES_BETWEEN_REMOVALS } else { VALUES } => n + 1,
+            n if n + 1 < VALUES => n + 1,
             _ if self.removes => NOTHING,
             _ => 0,
         }
