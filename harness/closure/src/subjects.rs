@@ -1,6 +1,7 @@
 //! The subjects that the tool brings: three toys as controls, and crates as they are published.
 
 pub mod boot;
+pub mod database;
 pub mod map;
 pub mod queue;
 pub mod toy;
@@ -25,6 +26,9 @@ pub fn names() -> Vec<String> {
     for medium in MEDIA {
         out.push(format!("embassy-boot-0.7.0/small/{}", medium.name));
     }
+    for medium in ["nor", "once"] {
+        out.push(format!("ekv-1.0.0/transactions-2/{medium}/p16"));
+    }
     out.push("embassy-boot-0.7.0/slot64k/nor".to_owned());
     out
 }
@@ -38,6 +42,7 @@ pub fn by_name(name: &str) -> Result<Box<dyn Subject>, String> {
     match parts.as_slice() {
         [toy, m] => toy::by_name(toy, medium(m)?).ok_or_else(unknown),
         ["embassy-boot-0.7.0", size, m] => boot::by_name(size, medium(m)?).ok_or_else(unknown),
+        ["ekv-1.0.0", work, m, pages] => database::by_name(work, medium(m)?, pages).ok_or_else(unknown),
         [store, "queue", m, words] => queue::by_name(store, medium(m)?, words).ok_or_else(unknown),
         [store, work, m, words, s] => map::by_name(store, work, medium(m)?, words, seed(s)?).ok_or_else(unknown),
         _ => Err(unknown()),

@@ -106,3 +106,14 @@ fn a_weak_progress_word_corrupts_the_running_image_of_the_boot_loader() {
     let found = weak.findings.iter().find(|l| l.finding.detail.contains("no whole image")).unwrap();
     assert!(found.trace.cuts.iter().any(|c| c.tear == proofbench_closure::medium::Tear::Weak));
 }
+
+/// When its meta page is full, ekv 1.0.0 writes the header of the next one before the entries: power between the two leaves an empty database.
+#[test]
+fn one_clean_cut_while_the_meta_page_changes_empties_the_database() {
+    let explored = run("ekv-1.0.0/transactions-2/once/p16", clean());
+    assert!(explored.is_complete(), "{}", explored.line());
+    let found = explored.finding(Oracle::Others).unwrap();
+    assert!(found.finding.detail.contains("the untouched key holds nothing"), "{}", found.finding.detail);
+    assert!(found.trace.cuts.iter().all(|c| c.tear.is_clean()));
+    assert_eq!(found.trace.cuts.len(), 2); // the first is the power-cycle after an acknowledged transaction
+}
