@@ -36,3 +36,61 @@ fn a_cut_that_no_operation_reaches_is_no_replay() {
     let trace = "toy-correct/nor@cut=900,tear=before".parse().unwrap();
     assert!(replay(subject.as_ref(), &trace).unwrap_err().contains("no cut at 900"));
 }
+
+/// Code that keeps something over a loss of power, fails, or is full: what no store may do, and one thing that it may.
+struct Odd(&'static str, std::cell::Cell<u8>);
+
+impl Subject for Odd {
+    fn name(&self) -> String {
+        format!("odd-{}", self.0)
+    }
+    fn chip(&self) -> crate::flash::Chip {
+        crate::flash::Chip { medium: crate::medium::NOR, word: 4, page: 64, size: 64 }
+    }
+    fn start(&self) -> Result<(Image, World), Failed> {
+        Ok((self.chip().erased(), 0))
+    }
+    fn recover(&self, flash: &Flash) -> Result<(), Failed> {
+        assert!(self.0 != "panics", "on purpose");
+        if self.0 == "remembers" {
+            self.1.set(self.1.get().wrapping_add(1));
+            let _ = flash.write(0, &[self.1.get(); 4]);
+        }
+        Ok(())
+    }
+    fn judge(&self, _: &Flash, world: World) -> Judged {
+        Judged { findings: Vec::new(), world: Some(world) }
+    }
+    fn tell(&self, _: &Flash) -> String {
+        String::new()
+    }
+    fn next(&self, world: World) -> Option<crate::subject::Step> {
+        (world == 0).then_some(crate::subject::Step { in_flight: 0, done: 1 })
+    }
+    fn act(&self, _: &Flash, _: World) -> Result<(), Failed> {
+        if self.0 == "full" { Err(Failed::Full) } else { Ok(()) }
+    }
+}
+
+fn odd(kind: &'static str) -> Explored {
+    explore(&Odd(kind, std::cell::Cell::new(0)), Limits::default()).unwrap()
+}
+
+#[test]
+fn memory_that_outlives_a_power_on_voids_the_exploration() {
+    let explored = odd("remembers");
+    assert!(!explored.is_complete());
+    assert!(explored.extent().starts_with("VOID"), "{}", explored.extent());
+}
+
+#[test]
+fn a_panic_of_the_code_under_test_is_its_finding() {
+    let explored = odd("panics");
+    assert!(explored.finding(Oracle::Opens).unwrap().finding.detail.contains("on purpose"));
+}
+
+#[test]
+fn a_store_that_says_it_is_full_is_counted_and_not_condemned() {
+    let explored = odd("full");
+    assert_eq!((explored.findings.len(), explored.stats.full), (0, 1));
+}
