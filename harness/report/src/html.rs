@@ -18,6 +18,7 @@ mod rig;
 mod timeline;
 mod words;
 
+use crate::coverage;
 use crate::instances::Instances;
 use crate::run::Run;
 use indexed::Indexed;
@@ -60,11 +61,12 @@ struct Page {
 pub fn page(run: &Run<'_>) -> Result<String, HtmlError> {
     let instances = Instances::of(run.journal);
     let indexed = Indexed::of(run, &instances);
+    let covered = coverage::of_instances(run, &instances);
     let bench = bench::Bench::of(run.journal);
     let page = Page {
-        conclusion: conclusion::of(run),
+        conclusion: conclusion::of(run, &covered),
         findings: findings::of(run, &indexed),
-        clauses: provisions::of(run, &indexed),
+        clauses: provisions::of(run, &indexed, &covered),
         checks: checks::of(run, &indexed, &bench),
         timelines: timeline::of(&indexed, &bench),
         cuts: cuts::of(&indexed, &bench),

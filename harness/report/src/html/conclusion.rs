@@ -1,10 +1,10 @@
 //! What the page begins with: the verdict on the whole and why, what was tested, and the figures.
 
 use super::words::{List, Mark, NAME, SENTENCE, said};
-use crate::coverage;
+use crate::coverage::Covered;
 use crate::run::Run;
 use proofbench_assess::Assessment;
-use proofbench_model::{Claim, Method, Profile, ProvisionId, Verdict};
+use proofbench_model::{Claim, Method, Profile, ProvisionId, UnitId, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ struct Open {
 const NAMED: usize = 12;
 
 /// Of a run.
-pub fn of(run: &Run<'_>) -> Conclusion {
+pub fn of(run: &Run<'_>, covered: &BTreeMap<UnitId, Covered>) -> Conclusion {
     let a = run.assessment;
     let header = run.journal.header();
     let verdict = match (a.overall, a.claim) {
@@ -81,7 +81,7 @@ pub fn of(run: &Run<'_>) -> Conclusion {
         warnings: warnings(run),
         facts: facts(run),
         groups: groups(a),
-        figures: figures(run),
+        figures: figures(covered),
         open: open(a),
         verdict,
         device,
@@ -184,8 +184,7 @@ fn groups(a: &Assessment) -> Vec<Group> {
     out
 }
 
-fn figures(run: &Run<'_>) -> Vec<Figure> {
-    let covered = coverage::of(run);
+fn figures(covered: &BTreeMap<UnitId, Covered>) -> Vec<Figure> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for state in covered.values() {
         *counts.entry(state.word()).or_default() += 1;

@@ -3,7 +3,7 @@
 use super::findings::{Either, Finding};
 use super::indexed::Indexed;
 use super::words::{List, Mark, NAME, SENTENCE, said};
-use crate::coverage::{self, Covered};
+use crate::coverage::Covered;
 use crate::run::Run;
 use proofbench_assess::{CaseResult, GroupResult, Source, UnitResult, UnitState};
 use proofbench_model::catalogue::{Catalogue, Kind};
@@ -55,9 +55,9 @@ struct UnitRow {
 }
 
 /// Of a run.
-pub fn of(run: &Run<'_>, indexed: &Indexed<'_>) -> Vec<Clause> {
+pub fn of(run: &Run<'_>, indexed: &Indexed<'_>, covered: &BTreeMap<UnitId, Covered>) -> Vec<Clause> {
     let catalogue = Catalogue::load();
-    let maker = Maker { run, indexed, covered: coverage::of(run), rows_per_unit: rows_per_unit(run, indexed) };
+    let maker = Maker { run, indexed, covered, rows_per_unit: rows_per_unit(run, indexed) };
     let mut out: Vec<Clause> = Vec::new();
     for provision in catalogue.provisions() {
         let Some(group) = run.assessment.group(&provision.id) else { continue };
@@ -100,7 +100,7 @@ fn rows_per_unit(run: &Run<'_>, indexed: &Indexed<'_>) -> usize {
 struct Maker<'a> {
     run: &'a Run<'a>,
     indexed: &'a Indexed<'a>,
-    covered: BTreeMap<UnitId, Covered>,
+    covered: &'a BTreeMap<UnitId, Covered>,
     rows_per_unit: usize,
 }
 
