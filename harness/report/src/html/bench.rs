@@ -84,7 +84,7 @@ impl Bench {
                     }
                     out.exchange(span, record.at, &mut on, channel, sent.as_deref(), got.as_deref());
                 }
-                Event::Note { text } if text.contains("exchanges in quiet loops") => {
+                Event::Note { text } if text.contains("exchanges in quiet loops") && !text.starts_with("0 ") => {
                     if let Some(span) = running.as_mut().filter(|s| s.quiet.len() < 20) {
                         span.quiet.push(said(text, NAME));
                     }
