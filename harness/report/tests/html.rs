@@ -4,7 +4,7 @@
 use proofbench_assess::{Assessment, Options, Records, assess};
 use proofbench_model::catalogue::Catalogue;
 use proofbench_model::dossier::{Dossier, DossierFiles, NamedText};
-use proofbench_model::journal::{Chain, Due, Event, Header, Journal};
+use proofbench_model::journal::{Amendment, Annulment, Answer, Chain, Due, Event, Header, Journal};
 use proofbench_model::{Claim, EvidenceId, Fate, Observation, Outcome, Reason};
 use proofbench_report::{Run, html};
 use quick_xml::Reader;
@@ -229,6 +229,47 @@ fn a_violation_shows_expected_observed_replay_and_evidence_before_the_provisions
         ["VIOLATED", "5.3-2-2 b", "<dt>Expected</dt>", "<dt>Observed</dt>", "power-loss&#x2f;install@cut=17", "evidence&#x2f;power-loss.install"]
     {
         assert!(findings.contains(part), "{part} is missing in {findings}");
+    }
+}
+
+#[test]
+fn an_annulled_violation_is_no_finding_and_stays_on_record_with_its_author() {
+    let mut events = events("x", Outcome::Violated, Claim::Full);
+    let annulled = |check: &str| Annulment {
+        check: check.parse().unwrap(),
+        attempt: 1,
+        unit: None,
+        row: None,
+        reason: "the cable came off".to_owned(),
+        author: "A. Tester <a@lab>".to_owned(),
+        time: String::new(),
+    };
+    for check in ["power-loss/install", "debug-port/running"] {
+        events.push(Event::Amendment(Amendment::Annul(annulled(check))));
+    }
+    let page = page(events);
+    let fails = page.split_once("What fails</h3>").unwrap().1.split_once("<h3>").unwrap().0;
+    assert!(!fails.contains("VIOLATED"), "{fails}");
+    assert!(page.contains("annulled: on record, and decides nothing"));
+    assert!(page.contains("A. Tester &lt;a@lab&gt;") && page.contains("the cable came off"));
+}
+
+#[test]
+fn a_persons_judgement_against_the_device_is_a_finding_with_name_and_grounds() {
+    let mut events = events("x", Outcome::Satisfied, Claim::Full);
+    let answer = Answer {
+        unit: "5.1-1-1 a".parse().unwrap(),
+        row: None,
+        holds: false,
+        author: "B. Tester".to_owned(),
+        time: String::new(),
+        reasoning: "the generator is a counter".to_owned(),
+    };
+    events.push(Event::Amendment(Amendment::Answer(answer)));
+    let page = page(events);
+    let fails = page.split_once("What fails</h3>").unwrap().1.split_once("<h3>").unwrap().0;
+    for part in ["5.1-1-1 a", "B. Tester (a person)", "the generator is a counter"] {
+        assert!(fails.contains(part), "{part} is missing in {fails}");
     }
 }
 
