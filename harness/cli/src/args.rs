@@ -321,6 +321,8 @@ pub enum AttachArg {
 pub enum Format {
     /// JUnit XML.
     Junit,
+    /// One page for people: HTML that stands alone.
+    Html,
     /// The summary.
     Text,
     /// The ICS with the findings of its check.

@@ -27,7 +27,8 @@ fn a_conforming_device_passes_and_leaves_a_folder_that_verifies() {
     assert!(out.contains("SATISFIED"), "{out}");
     assert!(out.contains("a partial run makes no assessment claim"), "{out}");
     let run = dir.path().join("run");
-    for file in ["journal.jsonl", "junit.xml", "junit-provisions.xml", "summary.txt", "ics.txt", "assessment.json", "manifest.json"] {
+    let reports = ["junit.xml", "junit-provisions.xml", "summary.txt", "ics.txt", "assessment.json", "report.html"];
+    for file in reports.into_iter().chain(["journal.jsonl", "manifest.json"]) {
         assert!(run.join(file).is_file(), "{file} is missing");
     }
     let (code, out, _) = parts(&proofbench(&["verify", run.to_str().unwrap()]));
@@ -38,6 +39,7 @@ fn a_conforming_device_passes_and_leaves_a_folder_that_verifies() {
 #[case::journal("journal.jsonl")]
 #[case::report("junit.xml")]
 #[case::summary("summary.txt")]
+#[case::page("report.html")]
 #[case::dossier("dossier/ics.toml")]
 fn a_changed_run_folder_does_not_verify(#[case] file: &str) {
     let dir = tempfile::tempdir().unwrap();
@@ -70,13 +72,16 @@ fn two_runs_with_one_seed_record_the_same_events() {
     assert_eq!(events[0], events[1]);
 }
 
-#[test]
-fn a_report_made_twice_has_the_same_bytes() {
+#[rstest]
+#[case::junit("junit", "junit.xml")]
+#[case::page("html", "report.html")]
+fn a_report_made_twice_has_the_same_bytes(#[case] format: &str, #[case] file: &str) {
     let dir = tempfile::tempdir().unwrap();
     run_short(dir.path(), &[]);
     let run = dir.path().join("run");
-    let again = proofbench(&["report", run.to_str().unwrap(), "--format", "junit"]).stdout;
-    assert_eq!(again, fs::read(run.join("junit.xml")).unwrap());
+    let again = proofbench(&["report", run.to_str().unwrap(), "--format", format]).stdout;
+    assert!(!again.is_empty());
+    assert_eq!(again, fs::read(run.join(file)).unwrap());
 }
 
 #[test]

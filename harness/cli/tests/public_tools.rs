@@ -5,6 +5,7 @@
 mod common;
 
 use common::root;
+use proofbench_channel::conformance::{NetworkDevice, network as network_conforms};
 use proofbench_channel::network::{BrokerConduct, Certificate, Front, Service, Sight, Trade};
 use proofbench_channel::{Cancel, Network, PowerAsk, Wait};
 use proofbench_rig::{Channels, ResolvedRig};
@@ -124,4 +125,21 @@ fn mosquitto_sub_hears_on_the_labs_broker_what_the_lab_publishes() {
     assert_eq!(bench.network().publish("room/one", b"21.5", false, &wait).unwrap(), 1);
     let said = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout), "room/one 21.5\n");
+}
+
+#[test]
+fn the_board_and_its_lab_keep_the_rules_of_a_network() {
+    let mut bench = Bench::new();
+    let wait = bench.wait();
+    bench.network().clear(&wait).unwrap();
+    let device = NetworkDevice {
+        open: 8080,
+        talk: Some((b"GET / HTTP/1.1\r\nHost: th1.local\r\n\r\n", b"Location: https://th1.local:8443/")),
+        ends: None,
+        tls: Some(8443),
+        closed: 9,
+        goes: None,
+    };
+    let Channels { network, clock, .. } = &mut bench.channels;
+    network_conforms(network.as_mut().unwrap().as_mut(), clock.as_mut(), &device).unwrap();
 }

@@ -78,7 +78,7 @@ impl TimeBase {
 /// Bench waits below this are waited out.
 const IDLE_LEAST: Duration = Duration::from_millis(500);
 /// The end of a wait, in real time, which passes as it is: whoever waits looks at the time in between.
-const AWAKE: Duration = Duration::from_millis(60);
+const AWAKE: Duration = Duration::from_millis(30);
 
 /// The account of time that was passed over, shared with the board's process: a file of two numbers of 8 bytes, little endian, in nanoseconds of bench time.
 /// The first is what has been passed over, which the board alone writes; the second how far it may go, which the bench alone writes; 0 is not at all.

@@ -50,6 +50,20 @@ fn the_clock_conforms() -> Outcome {
 }
 
 #[test]
+fn the_network_conforms() -> Outcome {
+    let mut rig = running();
+    let device = conformance::NetworkDevice {
+        open: 8080,
+        talk: Some((b"GET / HTTP/1.1\r\nHost: th1.local\r\n\r\n", b"Location: https://th1.local:8443/")),
+        ends: None,
+        tls: Some(8443),
+        closed: 9,
+        goes: None,
+    };
+    conformance::network(&mut **rig.network.as_mut().expect("network"), &mut *rig.clock, &device)
+}
+
+#[test]
 fn the_console_conforms() -> Outcome {
     let mut rig = running();
     conformance::console(&mut **rig.console.as_mut().expect("console"), &mut *rig.clock, b"nobody\r", b"password: ")

@@ -59,11 +59,20 @@ impl Covered {
 
 /// What became of each unit, by the records of the run.
 pub fn of(run: &Run<'_>) -> BTreeMap<UnitId, Covered> {
-    let instances = Instances::of(run.journal);
-    run.assessment.units.iter().map(|unit| (unit.unit.clone(), one(unit, &instances))).collect()
+    of_instances(run, &Instances::of(run.journal))
 }
 
-fn one(unit: &UnitResult, instances: &Instances) -> Covered {
+/// The same, where the instances are at hand.
+pub fn of_instances(run: &Run<'_>, instances: &Instances) -> BTreeMap<UnitId, Covered> {
+    let mut by_unit: BTreeMap<&UnitId, Vec<(&CheckId, Outcome)>> = BTreeMap::new();
+    for (key, instance) in &instances.by_key {
+        by_unit.entry(&key.unit).or_default().push((&key.check, instance.outcome()));
+    }
+    let said_of = |unit: &UnitId| by_unit.get(unit).map_or(&[][..], Vec::as_slice);
+    run.assessment.units.iter().map(|unit| (unit.unit.clone(), one(unit, said_of(&unit.unit)))).collect()
+}
+
+fn one(unit: &UnitResult, said: &[(&CheckId, Outcome)]) -> Covered {
     match &unit.state {
         UnitState::NotApplicable => return Covered::NotApplicable,
         UnitState::NotClaimed => return Covered::NotClaimed,
@@ -71,9 +80,8 @@ fn one(unit: &UnitResult, instances: &Instances) -> Covered {
         UnitState::Due(_) | UnitState::NotYetRun | UnitState::NotSelected => {}
     }
     let mut by: BTreeMap<CheckId, Outcome> = BTreeMap::new();
-    for (key, instance) in instances.by_key.iter().filter(|(key, _)| key.unit == unit.unit) {
-        let outcome = instance.outcome();
-        by.entry(key.check.clone()).and_modify(|worst| *worst = worse(*worst, outcome)).or_insert(outcome);
+    for (check, outcome) in said {
+        by.entry((*check).clone()).and_modify(|worst| *worst = worse(*worst, *outcome)).or_insert(*outcome);
     }
     let by: Vec<(CheckId, Outcome)> = by.into_iter().collect();
     if by.iter().any(|(_, o)| !matches!(o, Outcome::Unresolved(_))) {

@@ -4,6 +4,7 @@
 
 pub mod chips;
 pub mod coverage;
+pub mod html;
 pub mod instances;
 pub mod junit;
 pub mod provisions;

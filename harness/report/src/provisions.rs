@@ -1,22 +1,23 @@
 //! `junit-provisions.xml`: always the same 68 test cases, so that a dropped test shows as a changed state and not as a missing row.
 
-use crate::coverage;
+use crate::coverage::{self, Covered};
 use crate::junit::{Case, Shown, Suite};
 use crate::run::Run;
 use crate::units::plan_state;
 use proofbench_assess::{GroupResult, UnitResult};
 use proofbench_model::catalogue::Catalogue;
-use proofbench_model::{Outcome, Profile, Verdict};
+use proofbench_model::{Outcome, Profile, UnitId, Verdict};
+use std::collections::BTreeMap;
 
 /// One suite with all provisions.
 pub fn suites(run: &Run<'_>) -> Vec<Suite> {
-    let cases = run.assessment.groups.iter().map(|g| provision_case(run, g)).collect();
+    let covered = coverage::of(run);
+    let cases = run.assessment.groups.iter().map(|g| provision_case(run, g, &covered)).collect();
     vec![run.suite("EN 303 645 provisions".to_owned(), cases)]
 }
 
-fn provision_case(run: &Run<'_>, group: &GroupResult) -> Case {
+fn provision_case(run: &Run<'_>, group: &GroupResult, covered: &BTreeMap<UnitId, Covered>) -> Case {
     let units: Vec<&UnitResult> = run.assessment.units.iter().filter(|u| u.unit.provision() == group.provision).collect();
-    let covered = coverage::of(run);
     let through = |u: &UnitResult| covered.get(&u.unit).map(|c| format!(" ({}: {})", c.word(), c.detail())).unwrap_or_default();
     let lines: String = units.iter().map(|u| format!("{} {}{}\n", u.unit, state(u), through(u))).collect();
     let shown = match group.verdict {

@@ -119,6 +119,23 @@ impl Peer {
         }
     }
 
+    /// Waits until something listens on this port of 127.0.0.1, without calling it: for peers that take one caller at a time.
+    pub fn wait_for_listener(&mut self, port: u16) {
+        let until = Instant::now() + PATIENCE;
+        // `sl local_address rem_address st ..`; 0A is LISTEN.
+        let place = format!("0100007F:{port:04X}");
+        let listens = |table: &str| {
+            table.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).any(|w| w.get(1) == Some(&place.as_str()) && w.get(3) == Some(&"0A"))
+        };
+        while !std::fs::read_to_string("/proc/net/tcp").is_ok_and(|table| listens(&table)) {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("{} ended with {status} instead of listening on {port}", self.name);
+            }
+            assert!(Instant::now() < until, "{} never listened on {port}", self.name);
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits until it has ended by itself, and says whether it was content.
     pub fn finish(&mut self) -> bool {
         let until = Instant::now() + PATIENCE;

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use anyhow::Result;
 use proofbench_assess::Options;
 use proofbench_report::junit::{Dialect, render};
-use proofbench_report::{coverage, provisions, text, units};
+use proofbench_report::{coverage, html, provisions, text, units};
 use std::path::Path;
 
 /// Prints it.
@@ -21,6 +21,7 @@ pub fn report(dir: &Path, format: Format, dialect: DialectArg, per: Per) -> Resu
     let out = match (format, per) {
         (Format::Junit, Per::Unit) => render(&units::suites(&run), dialect)?,
         (Format::Junit, Per::Provision) => render(&provisions::suites(&run), dialect)?,
+        (Format::Html, _) => html::page(&run)?,
         (Format::Text, _) => text::summary(&run),
         (Format::Ics, _) => text::ics(&run),
         (Format::Coverage, _) => coverage::table(&run),

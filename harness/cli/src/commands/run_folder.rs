@@ -6,7 +6,7 @@ use proofbench_model::catalogue::Catalogue;
 use proofbench_model::dossier::Dossier;
 use proofbench_model::journal::{Journal, sha256_hex};
 use proofbench_report::junit::{Dialect, render};
-use proofbench_report::{Run, coverage, provisions, text, units};
+use proofbench_report::{Run, coverage, html, provisions, text, units};
 use proofbench_rig::{DOSSIER_FILES, load_dossier, read_dossier};
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ pub const DOSSIER: &str = "dossier";
 /// Digests of all files.
 pub const MANIFEST: &str = "manifest.json";
 /// Reports that are a pure function of the journal and the copied dossier.
-pub const REPORTS: [&str; 6] = ["junit.xml", "junit-provisions.xml", "summary.txt", "ics.txt", "assessment.json", "coverage.txt"];
+pub const REPORTS: [&str; 7] = ["junit.xml", "junit-provisions.xml", "summary.txt", "ics.txt", "assessment.json", "coverage.txt", "report.html"];
 
 /// A run as it stands on disk.
 pub struct Recorded {
@@ -59,6 +59,7 @@ impl Recorded {
         out.insert(REPORTS[3], text::ics(&run));
         out.insert(REPORTS[4], text::json(&run));
         out.insert(REPORTS[5], coverage::table(&run));
+        out.insert(REPORTS[6], html::page(&run)?);
         Ok(out)
     }
 }

@@ -44,7 +44,8 @@ impl Server {
         // In the foreground, errors told, no lock files.
         command.args(["-n", "-d", "-u", "-c"]).arg(config);
         let mut peer = Peer::start(&mut command);
-        peer.wait_for_port(port);
+        // A call would be a user of the port, and the next one would be told that it is in use.
+        peer.wait_for_listener(port);
         Some(peer)
     }
 
