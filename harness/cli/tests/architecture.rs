@@ -22,6 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("report", &["model", "assess"]),
     ("suites", &["model", "channel", "image", "runner"]),
     ("testkit", &[]),
+    ("closure", &[]),
     ("cli", &["model", "assess", "channel", "image", "rig", "runner", "report", "suites"]),
 ];
 
