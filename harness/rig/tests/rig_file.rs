@@ -165,6 +165,13 @@ fn ports_and_probes_arrive() {
     assert!(matches!(rig.device, Device::Real));
 }
 
+#[test]
+fn an_address_of_the_network_that_is_none_is_told_with_its_place_and_with_one_that_is() {
+    let text = "format = 1\ndossier = \"d\"\n[network]\ndriver = \"host\"\nlab = \"192.0.2.1\"\ndevice = \"192.0.2.999\"\n";
+    let error = ResolvedRig::from_text(Path::new("rig.toml"), text).expect_err("no address").to_string();
+    assert!(error.contains("rig.toml:6") && error.contains("192.0.2.999") && error.contains("192.0.2.20"), "{error}");
+}
+
 #[rstest]
 #[case("emulated.toml", 10)]
 #[case("board.toml", 9)]

@@ -17,6 +17,9 @@ const BUDGET: Duration = Duration::from_secs(24 * 3600);
 /// A scene of all units.
 const SCENE: Duration = Duration::from_secs(24 * 3600);
 
+/// Fewer units than these say nothing about how all of them are made: neither spread nor the way of a secret can be told from chance.
+const LEAST: usize = 8;
+
 /// The checks, in the order in which they run.
 pub const CHECKS: &[Check] = &[passwords::UNRELATED, keys::OWN, together::FIRST, together::RETRIES];
 

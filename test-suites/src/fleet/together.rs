@@ -5,7 +5,7 @@
 //! fraction of the declared spread what is declared to be spread over it. The bounds are such that chance alone meets them in one of a million runs; see
 //! [`BOUND`]. Control: every unit was seen.
 
-use super::{BUDGET, labels, play, served, set_up};
+use super::{BUDGET, LEAST, labels, play, served, set_up};
 use crate::report::{Report, each_row};
 use proofbench_channel::fleet::{Played, Step};
 use proofbench_channel::network::{Front, Service, Sight};
@@ -20,7 +20,6 @@ const NEEDS: &[Capability] = &[Capability::Fleet, Capability::Network];
 /// Units within a quarter of the declared spread were not spread: for eight units drawn over the whole of it that is chance once in 2000, for twenty once in
 /// ten thousand million. With fewer than [`LEAST`] units nothing is said.
 const BOUND: f64 = 0.25;
-const LEAST: usize = 8;
 
 /// Rows 29 and 67.
 pub const FIRST: Check = Check {

@@ -52,8 +52,8 @@ pub struct Host {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Keys {
-    device: IpAddr,
-    lab: Ipv4Addr,
+    device: Spanned<String>,
+    lab: Spanned<String>,
     #[serde(default)]
     low_ports: Option<Spanned<u16>>,
     #[serde(default)]
@@ -115,6 +115,9 @@ impl NetworkDriver {
 impl Host {
     fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         let keys: Keys = section.settings()?;
+        let device =
+            keys.device.get_ref().parse().map_err(|_| section.error(keys.device.span(), "no IP address", &["192.0.2.20", "2001:db8::20"]))?;
+        let lab = keys.lab.get_ref().parse().map_err(|_| section.error(keys.lab.span(), "no IPv4 address of this machine", &["192.0.2.1"]))?;
         let low_ports = keys.low_ports.as_ref().map_or(Ok(0), |n| section.within(n, 1024..=64_511, "place for ports below 1024", "1024 to 64511"))?;
         let mut deadline = DEADLINE;
         let link = match keys.link {
@@ -125,8 +128,8 @@ impl Host {
             }
         };
         Ok(Self {
-            device: keys.device,
-            lab: keys.lab,
+            device,
+            lab,
             low_ports,
             many_addresses: keys.many_addresses,
             authority: keys.ca.map(|files| (files.certificate, files.key)),
