@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod debug_port;
 pub mod exposure;
 pub mod fleet;
+mod forms;
 pub mod input;
 pub mod outage;
 pub mod power_loss;

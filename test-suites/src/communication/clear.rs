@@ -2,12 +2,15 @@
 //!
 //! Purpose: 5.5-6-2 a and 5.5-7-2 a (critical secrets are confidential on their way), 5.8-1-2 a (personal data likewise), 5.5-5-2 b (no undeclared
 //! communication). Procedure: secrets and data of the rig's own are given to the device; then it lives for a day with its services, without them, with a new
-//! start; everything that the lab saw is searched, and every destination compared with 11-ComMech. Verdict: VIOLATED by a secret anywhere in what it sent, by
-//! personal data outside TLS, by a destination that no row has. Control: declared connections were seen, and the search finds the data inside TLS or in what
+//! start; everything that the lab saw is searched, and every destination compared with 11-ComMech. Verdict: VIOLATED by a secret outside TLS, or inside it on
+//! a way that its row does not name, by personal data outside TLS, by a destination that no row has. Control: declared connections were seen, and the search finds the data inside TLS or in what
 //! the owner is shown.
 
 use super::BUDGET;
+use super::attempt::here;
+use crate::forms::shown_in;
 use proofbench_channel::network::{Front, Seen, Service, Sight, Trade};
+use proofbench_model::dossier::Row;
 use proofbench_runner::bench::Did;
 use proofbench_runner::{Bench, Capability, Check, Trouble};
 use std::collections::BTreeSet;
@@ -21,7 +24,7 @@ const FLOWS: &str = "5.5-5-2 b";
 /// Rows 43 and 49.
 pub const IN_CLEAR: Check = Check {
     id: "communication/in-clear",
-    title: "no secret leaves the device, personal data only inside TLS, and nothing to where nothing is declared",
+    title: "secrets travel as declared, personal data only inside TLS, and nothing to where nothing is declared",
     units: &[SECRETS, REMOTE, PERSONAL, FLOWS],
     table: None,
     row_wanted: None,
@@ -37,7 +40,8 @@ pub const IN_CLEAR: Check = Check {
 struct Planted {
     name: String,
     value: String,
-    secret: bool,
+    /// For a critical secret: the rows of 11-ComMech over which it is declared to travel.
+    travels: Option<Vec<String>>,
 }
 
 fn in_clear(bench: &mut Bench) -> Result<(), Trouble> {
@@ -63,30 +67,34 @@ fn in_clear(bench: &mut Bench) -> Result<(), Trouble> {
     if secured.is_empty() {
         return Err(Trouble::NoOpportunity("no declared connection of the device was seen".to_owned()));
     }
-    let (mut secrets, mut personal, mut strangers) = (Vec::new(), Vec::new(), BTreeSet::new());
     let declared = bench.clients();
+    let (mut secrets, mut personal, mut strangers) = (Vec::new(), Vec::new(), BTreeSet::new());
     for s in &sights {
         let inside = s.conn != 0 && secured.contains(&s.conn);
         let text = words(s);
         for p in &planted {
-            let Some(how) = encodings(&p.value).into_iter().find(|(_, v)| contains(&text, v)).map(|(how, _)| how) else { continue };
+            let Some(how) = shown_in(&text, p.value.as_bytes()) else { continue };
+            let over = declared.iter().find(|(_, c)| here(c, s)).map(|(row, _)| row.id.row.clone()).filter(|_| inside);
             let told = format!("{} ({how}) in {} to {}:{}", p.name, kind(&s.sight), s.host, s.port);
-            match (p.secret, inside) {
-                (true, _) => secrets.push(told),
-                (false, false) => personal.push(told),
-                (false, true) => {}
+            match (&p.travels, over) {
+                // Inside TLS a secret may go where its row says that it goes.
+                (Some(over), Some(way)) if over.contains(&way) => {}
+                (Some(_), Some(way)) => secrets.push(format!("{told}, inside TLS over {way}, which its row does not name")),
+                (Some(_), None) => secrets.push(told),
+                (None, None) => personal.push(told),
+                (None, Some(_)) => {}
             }
         }
         let known = match &s.sight {
             Sight::Query { .. } => declared.iter().any(|(_, c)| c.host.as_deref() == Some(s.host.as_str())),
-            _ => declared.iter().any(|(_, c)| c.host.as_deref() == Some(s.host.as_str()) && c.port == s.port),
+            _ => declared.iter().any(|(_, c)| here(c, s)),
         };
         if !known {
             strangers.insert(format!("{}:{}", s.host, s.port));
         }
     }
-    bench.strength(format!("{} sights over a day, {} values in {} encodings", sights.len(), planted.len(), encodings("x").len()));
-    judge(bench, &[SECRETS, REMOTE], "no critical secret stands in what the device sends", &secrets);
+    bench.strength(format!("{} sights over a day, {} values in every encoding that is known here", sights.len(), planted.len()));
+    judge(bench, &[SECRETS, REMOTE], "a critical secret travels inside TLS, and only where its row of 10-SecParam says", &secrets);
     judge(bench, &[PERSONAL], "personal data leave the device inside TLS only", &personal);
     judge(bench, &[FLOWS], "the device goes nowhere but where 11-ComMech says", &strangers.into_iter().collect::<Vec<_>>());
     Ok(())
@@ -118,15 +126,24 @@ fn plant(bench: &mut Bench) -> Result<Vec<Planted>, Trouble> {
         }
         let value = format!("Cn{n}{:014x}", seed.rotate_left(n as u32) >> 8);
         if let Did::Done { .. } = bench.perform(set, &[("value", &value)])? {
-            out.push(Planted { name: row.id.to_string(), value, secret: store.kind == "secret" });
+            let travels = (store.kind == "secret").then(|| declared_way(row));
+            out.push(Planted { name: row.id.to_string(), value, travels });
         }
     }
-    let secret = |name: &str, value: String| Planted { name: name.to_owned(), value, secret: true };
+    // A login's secret is the one that is kept as a hash.
+    let logins = rows.iter().filter(|r| r.store().is_some_and(|s| s.kind == "secret" && s.scheme == "hashed"));
+    let login: Vec<String> = logins.flat_map(declared_way).collect();
+    let secret = |name: &str, value: String| Planted { name: name.to_owned(), value, travels: Some(login.clone()) };
     out.extend(bench.credential().map(|c| secret("the owner's secret", c.secret.clone())));
     let label = bench.dossier().device.sample.label.clone();
     out.extend(label.map(|l| secret("the label's secret", l.secret)));
     out.push(secret("the owner's session", bench.web_session()?));
     Ok(out)
+}
+
+/// Rows of 11-ComMech that a row names as its way.
+fn declared_way(row: &Row) -> Vec<String> {
+    row.names("communication-mechanisms").into_iter().map(str::to_owned).collect()
 }
 
 fn kind(sight: &Sight) -> &'static str {
@@ -156,44 +173,5 @@ fn words(s: &Seen) -> Vec<u8> {
         Sight::Bytes(bytes) | Sight::Datagram(bytes) => [out, bytes.clone()].concat(),
         Sight::Dialled { hello: Some(h) } => [out, h.name.clone().unwrap_or_default().into_bytes()].concat(),
         _ => out,
-    }
-}
-
-fn contains(text: &[u8], value: &[u8]) -> bool {
-    !value.is_empty() && text.windows(value.len()).any(|w| w.eq_ignore_ascii_case(value))
-}
-
-/// A value as products were found to hide it.
-fn encodings(value: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let hex: String = value.bytes().map(|b| format!("{b:02x}")).collect();
-    let wide: Vec<u8> = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    vec![
-        ("as it is", value.as_bytes().to_vec()),
-        ("in hex", hex.into_bytes()),
-        ("in base64", base64(value.as_bytes())),
-        ("reversed", value.bytes().rev().collect()),
-        ("in UTF-16", wide),
-    ]
-}
-
-/// Base64 without its end, which depends on what follows.
-fn base64(bytes: &[u8]) -> Vec<u8> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let whole = &bytes[..bytes.len() / 3 * 3];
-    let group = |c: &[u8]| u32::from(c[0]) << 16 | u32::from(c[1]) << 8 | u32::from(c[2]);
-    whole.chunks(3).map(group).flat_map(|g| [18, 12, 6, 0].map(|s| LETTERS[(g >> s & 63) as usize])).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_found_in_each_of_its_encodings() {
-        let all = encodings("Secret88");
-        assert!(contains(b"x=536563726574383800", &all[1].1));
-        assert!(contains(b"token=U2VjcmV0ODg=", &all[2].1));
-        assert!(contains(b"88terceS", &all[3].1));
-        assert!(!contains(b"nothing here", &all[0].1));
     }
 }

@@ -63,13 +63,14 @@ pub const STATES: Check = Check {
 const FILL: [(&str, &str); 2] = [("value", "Trespass"), ("secret", "Trespass-88")];
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Whether the request was carried out; nothing if it was not answered at all.
+/// Whether the request was carried out; nothing if the connection ended without an answer. Silence is no refusal, and an error here.
 fn carried_out(bench: &mut Bench, request: &HttpAction, session: Option<&str>) -> Result<Option<bool>, Trouble> {
     let mut params: Vec<(&str, &str)> = FILL.to_vec();
     params.extend(session.map(|s| ("session", s)));
     match bench.http(request, &params)? {
         HttpSeen::Answer(a) => Ok(Some(bench.matches(&request.expect, &a)?.is_some())),
-        _ => Ok(None),
+        silent @ HttpSeen::Silent(_) => Err(Trouble::Unreachable(format!("{} {}: {}", request.method, request.path, silent.words()))),
+        HttpSeen::Refused | HttpSeen::Unsecured(_) | HttpSeen::Ended(_) => Ok(None),
     }
 }
 

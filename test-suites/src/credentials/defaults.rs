@@ -9,7 +9,7 @@ use super::{BUDGET, Declared, NEEDS, clear, owner, web_login};
 use crate::debug_port::KNOWN;
 use crate::report::{Report, each_row};
 use proofbench_channel::network::Dial;
-use proofbench_model::bind::Credential;
+use proofbench_model::bind::{Credential, HttpAction};
 use proofbench_model::dossier::Row;
 use proofbench_runner::bench::{HttpSeen, WebLogin};
 use proofbench_runner::{Bench, Check, Trouble};
@@ -76,9 +76,7 @@ fn set_up_first(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), T
     let mut usable = Vec::new();
     let functions: Vec<_> = bench.dossier().ixit.rows(13).iter().filter_map(|r| r.serv()).flat_map(|s| s.functions.clone()).collect();
     for f in functions.iter().filter(|f| f.role != "anybody" && !f.destructive) {
-        if let HttpSeen::Answer(a) = bench.http(&f.request, &[("value", "Early"), ("secret", "Early-8-bytes")])?
-            && bench.matches(&f.request.expect, &a)?.is_some()
-        {
+        if done(bench, &f.request, &[("value", "Early"), ("secret", "Early-8-bytes")])? {
             usable.push(f.name.clone());
         }
     }
@@ -91,9 +89,7 @@ fn set_up_first(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), T
             let decisions = decisions(bench);
             let mut params: Vec<(&str, &str)> = vec![("user", &label.user), ("label", &label.secret), ("secret", secret)];
             params.extend(decisions.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-            if let HttpSeen::Answer(a) = bench.http(set_up, &params)?
-                && bench.matches(&set_up.expect, &a)?.is_some()
-            {
+            if done(bench, set_up, &params)? {
                 usable.push(format!("set-up with {how}"));
                 break;
             }
@@ -112,6 +108,15 @@ fn set_up_first(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), T
     bench.strength(format!("{} functions as a stranger, the label's secret, 3 ways to set up without a secret of one's own", functions.len()));
     report.satisfied(bench, B, expected, "all were refused until the declared set-up was done");
     Ok(())
+}
+
+/// Whether a request was carried out. A device that ends the connection has not done it; one that is silent has not refused it either.
+fn done(bench: &mut Bench, request: &HttpAction, params: &[(&str, &str)]) -> Result<bool, Trouble> {
+    match bench.http(request, params)? {
+        HttpSeen::Answer(a) => Ok(bench.matches(&request.expect, &a)?.is_some()),
+        silent @ HttpSeen::Silent(_) => Err(Trouble::Unreachable(format!("{} {}: {}", request.method, request.path, silent.words()))),
+        HttpSeen::Refused | HttpSeen::Unsecured(_) | HttpSeen::Ended(_) => Ok(false),
+    }
 }
 
 /// Each decision of set-up with its first option.

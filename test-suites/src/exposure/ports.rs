@@ -52,7 +52,7 @@ pub(super) struct Exposed {
     pub tcp: BTreeSet<u16>,
     pub udp: BTreeSet<u16>,
     /// TCP ports about which nothing is known.
-    pub silent: usize,
+    pub silent: BTreeSet<u16>,
     pub udp_silent: usize,
     pub not_ours: Vec<(u16, String)>,
 }
@@ -67,7 +67,8 @@ pub(super) fn scan_tcp(bench: &mut Bench) -> Result<PortMap, Trouble> {
 pub(super) fn scan(bench: &mut Bench) -> Result<Exposed, Trouble> {
     bench.net_up()?;
     let map = scan_tcp(bench)?;
-    let mut out = Exposed { tcp: map.open.into_iter().collect(), silent: map.silent.len(), not_ours: map.not_ours, ..Exposed::default() };
+    let mut out =
+        Exposed { tcp: map.open.into_iter().collect(), silent: map.silent.into_iter().collect(), not_ours: map.not_ours, ..Exposed::default() };
     let declared: Vec<u16> = services(bench, None).into_iter().filter(|(t, _)| t == "udp").map(|(_, p)| p).collect();
     for port in UDP.iter().copied().chain(declared) {
         let mut seen = DatagramSeen::Silent;
@@ -113,7 +114,7 @@ fn declared(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Troub
     bench.serve_declared()?;
     let mut strangers = Vec::new();
     let mut missing = Vec::new();
-    let (mut silent, mut udp_silent) = (0, 0);
+    let (mut silent, mut udp_silent, mut unheard) = (0, 0, Vec::new());
     for state in ["factory", "set-up"] {
         if state == "set-up" {
             bench.at_home()?;
@@ -121,8 +122,12 @@ fn declared(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Troub
         let seen = scan(bench)?;
         strangers.extend(undeclared(bench, state, &seen).into_iter().map(|w| format!("{w} ({state})")));
         let absent = services(bench, Some(state)).into_iter().filter(|(t, p)| t == "tcp" && !seen.tcp.contains(p));
-        missing.extend(absent.map(|(_, p)| format!("TCP {p} ({state})")));
-        silent += seen.silent;
+        for (_, p) in absent {
+            // Who does not answer has not closed anything.
+            let list = if seen.silent.contains(&p) { &mut unheard } else { &mut missing };
+            list.push(format!("TCP {p} ({state})"));
+        }
+        silent += seen.silent.len();
         udp_silent += seen.udp_silent;
         bench.note(&format!("{state}: TCP {:?}, UDP {:?}, not the device's {:?}", seen.tcp, seen.udp, seen.not_ours));
     }
@@ -132,9 +137,10 @@ fn declared(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Troub
         PROBES.len()
     ));
     let expected = "each service that 13-SoftServ declares for a state is there in it";
-    match missing.is_empty() {
-        true => report.satisfied(bench, A, expected, "all declared TCP services took a connection"),
-        false => report.violated(bench, A, expected, &format!("closed: {}", missing.join(", "))),
+    match (missing.is_empty(), unheard.is_empty()) {
+        (true, true) => report.satisfied(bench, A, expected, "all declared TCP services took a connection"),
+        (true, false) => report.unresolved(bench, A, Reason::NoOpportunity, &format!("neither open nor closed: {}", unheard.join(", "))),
+        (false, _) => report.violated(bench, A, expected, &format!("closed: {}", missing.join(", "))),
     }
     judge(bench, report, &strangers, silent);
     Ok(())

@@ -72,7 +72,7 @@ fn boots(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Trouble>
     bench.at_home()?;
     let declared: Vec<u16> = services(bench, Some("set-up")).into_iter().filter(|(t, _)| t == "tcp").map(|(_, p)| p).collect();
     let own = bench.web()?.port;
-    let (mut strangers, mut scans, mut found) = (Vec::new(), 0u32, false);
+    let (mut strangers, mut scans, mut found, mut silent) = (Vec::new(), 0u32, false, 0);
     for way in ["power cycle", "restart"] {
         match way {
             "restart" if bench.can_act("reboot") => {
@@ -87,7 +87,11 @@ fn boots(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Trouble>
         while bench.now() < end {
             let map = scan_tcp(bench)?;
             scans += 1;
-            found |= map.open.contains(&own);
+            // Before the interface is up everything may be silent; afterwards a silent port is one that was not judged.
+            if map.open.contains(&own) {
+                found = true;
+                silent += map.silent.len();
+            }
             strangers.extend(map.open.iter().filter(|p| !declared.contains(p)).map(|p| format!("TCP {p} after a {way}")));
             bench.sleep(PAUSE)?;
         }
@@ -99,7 +103,7 @@ fn boots(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Trouble>
     strangers.sort();
     strangers.dedup();
     bench.strength(format!("{scans} scans of 65535 TCP ports over the first {} s of each start", START.as_secs()));
-    judge(bench, report, &strangers, 0);
+    judge(bench, report, &strangers, silent);
     Ok(())
 }
 
@@ -109,7 +113,7 @@ fn outages(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Troubl
     let mut silent = 0;
     let mut look = |bench: &mut Bench, when: &str| -> Result<(), Trouble> {
         let seen = scan(bench)?;
-        silent += seen.silent;
+        silent += seen.silent.len();
         strangers.extend(undeclared(bench, "set-up", &seen).into_iter().map(|w| format!("{w} {when}")));
         Ok(())
     };
@@ -158,6 +162,6 @@ fn resets(bench: &mut Bench, _: &Row, report: &mut Report) -> Result<(), Trouble
     let seen = scan(bench)?;
     let strangers: Vec<String> = undeclared(bench, "factory", &seen).into_iter().map(|w| format!("{w} after the reset")).collect();
     bench.strength("1 scan of all TCP ports and of the UDP list".to_owned());
-    judge(bench, report, &strangers, seen.silent);
+    judge(bench, report, &strangers, seen.silent.len());
     Ok(())
 }

@@ -1,43 +1,12 @@
 //! The offline flash search: a canary in every encoding that real products were caught with, over a whole dump, in one pass.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+pub(super) use crate::forms::Encoding;
+use crate::forms::{PIECE_MIN, forms};
 use regex::bytes::RegexBuilder;
 use std::collections::BTreeMap;
 
-/// Half of a canary still tells it apart from chance; shorter pieces do not.
-const PIECE_MIN: usize = 8;
 /// Places of one needle that are kept; a report needs no more.
 const HITS_MOST: usize = 16;
-
-/// How a canary stands in the flash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Encoding {
-    Raw,
-    HexLower,
-    HexUpper,
-    Base64,
-    Utf16Le,
-    Utf16Be,
-    Reversed,
-    /// Bytes of each 32-bit word in the other order.
-    WordSwapped,
-}
-
-impl Encoding {
-    fn name(self) -> &'static str {
-        match self {
-            Encoding::Raw => "raw",
-            Encoding::HexLower => "hex",
-            Encoding::HexUpper => "hex, upper case",
-            Encoding::Base64 => "base64",
-            Encoding::Utf16Le => "UTF-16 little-endian",
-            Encoding::Utf16Be => "UTF-16 big-endian",
-            Encoding::Reversed => "reversed",
-            Encoding::WordSwapped => "words byte-swapped",
-        }
-    }
-}
 
 /// Something to look for: what it is called in reports, and its bytes.
 #[derive(Debug, Clone)]
@@ -71,45 +40,6 @@ fn pieces(bytes: &[u8]) -> Vec<(&[u8], bool)> {
         all.push((&bytes[..half], false));
         all.push((&bytes[half..], false));
     }
-    all
-}
-
-fn hex(bytes: &[u8], upper: bool) -> Vec<u8> {
-    bytes.iter().flat_map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }.into_bytes()).collect()
-}
-
-/// Base64 at the three alignments that a text in front of it can bring about; characters that also depend on the neighbours are left out.
-fn base64(bytes: &[u8]) -> Vec<Vec<u8>> {
-    (0..3)
-        .filter_map(|shift| {
-            let mut padded = vec![0; shift];
-            padded.extend_from_slice(bytes);
-            let whole = padded.len() / 3 * 3;
-            let text = STANDARD_NO_PAD.encode(&padded[..whole]).into_bytes();
-            // The first group of a shifted text holds bits of whatever stands before.
-            let skip = [0, 2, 3][shift];
-            text.get(skip..).filter(|t| t.len() >= PIECE_MIN).map(<[u8]>::to_vec)
-        })
-        .collect()
-}
-
-fn swapped(bytes: &[u8], shift: usize) -> Vec<u8> {
-    bytes.get(shift..).unwrap_or_default().chunks_exact(4).flat_map(|w| [w[3], w[2], w[1], w[0]]).collect()
-}
-
-/// Every form of one piece.
-fn forms(bytes: &[u8]) -> Vec<(Encoding, Vec<u8>)> {
-    let mut all = vec![
-        (Encoding::Raw, bytes.to_vec()),
-        (Encoding::HexLower, hex(bytes, false)),
-        (Encoding::HexUpper, hex(bytes, true)),
-        (Encoding::Utf16Le, bytes.iter().flat_map(|b| [*b, 0]).collect()),
-        (Encoding::Utf16Be, bytes.iter().flat_map(|b| [0, *b]).collect()),
-        (Encoding::Reversed, bytes.iter().rev().copied().collect()),
-    ];
-    all.extend(base64(bytes).into_iter().map(|b| (Encoding::Base64, b)));
-    // Four alignments to the words of the medium.
-    all.extend((0..4).map(|shift| (Encoding::WordSwapped, swapped(bytes, shift))).filter(|(_, b)| b.len() >= PIECE_MIN));
     all
 }
 
@@ -150,6 +80,9 @@ pub(super) fn search(dump: &[u8], needles: &[Needle]) -> Vec<Hit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forms::{hex, swapped};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
     use rstest::rstest;
 
     const CANARY: &[u8] = b"Kq7TzW2mXc9RbL4vHd8P";
