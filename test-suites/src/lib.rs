@@ -13,6 +13,7 @@ pub mod outage;
 pub mod power_loss;
 mod report;
 pub mod reset;
+mod spread;
 mod text;
 pub mod update;
 

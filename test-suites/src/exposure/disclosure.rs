@@ -8,6 +8,7 @@ use super::ports::scan_tcp;
 use super::{BUDGET, networks};
 use crate::report::{Report, each_row};
 use proofbench_channel::network::{Dial, Dialled, End, Sight};
+use proofbench_model::Reason;
 use proofbench_model::bind::HttpAction;
 use proofbench_model::dossier::Row;
 use proofbench_runner::bench::{Did, HttpSeen};
@@ -113,23 +114,52 @@ fn strangers(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tr
         return Err(Trouble::NoOpportunity("the declared announcement was not seen".to_owned()));
     }
     told.extend(announced);
-    let mut learnt = Vec::new();
+    let (mut learnt, mut perhaps) = (Vec::new(), Vec::new());
     for (place, bytes) in &told {
         for fact in facts.iter().filter(|f| !allowed.iter().any(|a| a == f.name)) {
-            if bytes.windows(fact.value.len()).any(|w| w.eq_ignore_ascii_case(fact.value.as_bytes())) {
-                learnt.push(format!("{} ({})", fact.name, place));
+            if stands(bytes, &fact.value) {
+                let list = if fact.value.len() < SHORT { &mut perhaps } else { &mut learnt };
+                list.push(format!("{} ({})", fact.name, place));
             }
         }
     }
     bench.strength(format!("{} answers of strangers' requests, banners and announcements, {} facts looked for", told.len(), facts.len()));
     let expected = "what the device tells without a login holds nothing but what the row declares";
-    if learnt.is_empty() {
+    if learnt.is_empty() && !perhaps.is_empty() {
+        perhaps.dedup();
+        perhaps.truncate(6);
+        let why = format!("found, but so short that it may be something else: {}", perhaps.join("; "));
+        report.unresolved(bench, A, Reason::IxitAmbiguous, &why);
+    } else if learnt.is_empty() {
         report.satisfied(bench, A, expected, &format!("none of: {}", facts.iter().map(|f| f.name).collect::<Vec<_>>().join(", ")));
     } else {
         learnt.dedup();
+        learnt.truncate(12);
         report.violated(bench, A, expected, &format!("a stranger learns: {}", learnt.join("; ")));
     }
     Ok(())
+}
+
+/// Facts below this length stand in many a text by chance.
+const SHORT: usize = 5;
+
+/// Whether a fact stands there. Numbers must stand as numbers of their own: firmware `1.2.0` is not told by `11.2.0`, nor by the HTTP version of a status line.
+fn stands(bytes: &[u8], value: &str) -> bool {
+    let value = value.as_bytes();
+    if value.is_empty() {
+        return false;
+    }
+    let text = bytes.strip_prefix(b"HTTP/").map_or(bytes, |rest| &rest[rest.iter().position(|b| *b == b' ').unwrap_or(0)..]);
+    let number = value.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+    let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+    let point = |at: Option<usize>| at.and_then(|at| text.get(at)) == Some(&b'.');
+    let mut hits = text.windows(value.len()).enumerate().filter(|(_, w)| w.eq_ignore_ascii_case(value)).map(|(at, _)| at);
+    hits.any(|at| {
+        let end = at + value.len();
+        let (before, more) = (at.checked_sub(1), at.checked_sub(2));
+        let runs_on = digit(before) || point(before) && digit(more) || digit(Some(end)) || point(Some(end)) && digit(Some(end + 1));
+        !(number && runs_on)
+    })
 }
 
 /// The unit's version and serial number, and canaries in everything that the user can set.
@@ -205,4 +235,23 @@ pub(super) fn banners(bench: &mut Bench) -> Result<Vec<(String, Vec<u8>)>, Troub
         out.push((format!("banner of port {port}"), bytes));
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stands;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(b"HTTP/1.1 200 OK\r\nServer: unit/1.2.0\r\n", "1.2.0", true)]
+    #[case(b"firmware v1.2.0.", "1.2.0", true)]
+    #[case(b"firmware 11.2.0", "1.2.0", false)]
+    #[case(b"address 10.1.2.0", "1.2.0", false)]
+    #[case(b"address 1.2.0.7", "1.2.0", false)]
+    #[case(b"HTTP/1.1 200 OK\r\n\r\n", "1.1", false)]
+    #[case(b"my-TH1-0001-unit", "th1-0001", true)]
+    #[case(b"anything", "", false)]
+    fn a_fact_is_told_by_itself_and_not_by_a_part_of_something_else(#[case] told: &[u8], #[case] fact: &str, #[case] stands_there: bool) {
+        assert_eq!(stands(told, fact), stands_there);
+    }
 }

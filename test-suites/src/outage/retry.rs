@@ -7,6 +7,7 @@
 
 use super::{BUDGET, NEEDS};
 use crate::report::{Report, each_row};
+use crate::spread::{narrow, range};
 use proofbench_channel::network::{BrokerConduct, Certificate, Front, Sight, Trade};
 use proofbench_model::bind::{ComBind, RetryBind};
 use proofbench_model::dossier::Row;
@@ -106,11 +107,10 @@ fn judge(retry: &RetryBind, pauses: &[u64]) -> Vec<String> {
     // At the cap all pauses have the same nominal length: what differs is chance.
     let capped: Vec<f64> = pauses.iter().skip(pauses.len() / 2).map(|p| *p as f64).collect();
     let mean = capped.iter().sum::<f64>() / capped.len().max(1) as f64;
-    let deviation = (capped.iter().map(|p| (p - mean).powi(2)).sum::<f64>() / capped.len().max(1) as f64).sqrt();
-    // An even spread of s to both sides has a deviation of s / sqrt(3); a quarter of that is far outside what few samples do to it.
-    let declared = mean * f64::from(retry.spread_percent) / 100.0 / 3f64.sqrt();
-    if retry.spread_percent > 0 && deviation < declared / 4.0 {
-        wrong.push(format!("the last {} pauses deviate by {:.0} ms from {mean:.0} ms: chance hardly moves them", capped.len(), deviation));
+    let declared = mean * 2.0 * f64::from(retry.spread_percent) / 100.0;
+    if retry.spread_percent > 0 && range(&capped) < narrow(capped.len()) * declared {
+        let over = range(&capped);
+        wrong.push(format!("the last {} pauses lie within {over:.0} ms around {mean:.0} ms: chance hardly moves them", capped.len()));
     }
     wrong
 }
