@@ -3,6 +3,7 @@
 use super::bridge::{confirmed, unconfirmed};
 use super::capture::{Capture, Look, Order};
 use super::wire::{Failure, Wire};
+use crate::time::Ear;
 use super::{ControlLine, LineAddress, LineSetup};
 use proofbench_channel::{ChannelError, ErrorKind};
 use std::future::{Future, poll_fn};
@@ -39,6 +40,7 @@ pub(super) async fn run(capture: Arc<Capture>, setup: LineSetup, mut first: Opti
             None => reopen(&capture, &setup).await,
         };
         let Some(mut wire) = wire else { break };
+        setup.tell(Ear::Attached);
         capture.attached();
         let began = Instant::now();
         let mut line = Line { capture: &capture, setup: &setup, doing: Doing::Nothing, heard: false, broken: None };
@@ -52,6 +54,7 @@ pub(super) async fn run(capture: Arc<Capture>, setup: LineSetup, mut first: Opti
         };
         wire.close().await;
         let Some(why) = end else { break };
+        setup.tell(Ear::Lost);
         capture.lost(never_back);
         match unbegun {
             Some(order) => capture.again(order),
@@ -61,6 +64,7 @@ pub(super) async fn run(capture: Arc<Capture>, setup: LineSetup, mut first: Opti
             break;
         }
     }
+    setup.tell(Ear::Closed);
     capture.ended();
 }
 
@@ -163,10 +167,12 @@ impl Line<'_> {
                 Step::Read(Ok(n)) => {
                     self.heard = true;
                     self.capture.arrived(self.setup.time.now(), &buffer[..n]);
+                    self.setup.tell(Ear::Heard(n));
                 }
                 Step::Read(Err(e)) => return Some(self.broken.take().unwrap_or_else(|| e.to_string())),
                 Step::Drained => return self.broken.take(),
                 Step::Wrote(Ok(n)) if n > 0 => {
+                    self.setup.tell(Ear::Typed(n));
                     if let Doing::Sending(_, sent) = &mut self.doing {
                         *sent += n;
                     }
