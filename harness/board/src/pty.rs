@@ -20,8 +20,8 @@ const BACKLOG: usize = 64 * 1024;
 /// One port.
 pub struct Pty {
     master: OwnedFd,
-    /// Keeps the terminal alive, and raw, while nobody has it open; and knows what nobody has read.
-    slave: OwnedFd,
+    /// Keeps the terminal alive, and raw, while nobody has it open.
+    _slave: OwnedFd,
     node: PathBuf,
     link: PathBuf,
     backlog: VecDeque<u8>,
@@ -47,7 +47,7 @@ impl Pty {
         let _ = std::fs::remove_file(&fresh);
         symlink(&node, &fresh)?;
         std::fs::rename(&fresh, link)?;
-        Ok(Self { master, slave, node, link: link.to_path_buf(), backlog: VecDeque::new(), said: 0, taken: Cell::new(0) })
+        Ok(Self { master, _slave: slave, node, link: link.to_path_buf(), backlog: VecDeque::new(), said: 0, taken: Cell::new(0) })
     }
 
     /// Takes the name away again, if it is still this terminal's. A terminal's number is given to the next who asks, and nobody may follow an old name
@@ -70,11 +70,6 @@ impl Pty {
             flags |= PollFlags::OUT;
         }
         PollFd::new(&self.master, flags)
-    }
-
-    /// Bytes that were sent and that the other side has not read yet.
-    pub fn unread(&self) -> u64 {
-        rustix::io::ioctl_fionread(&self.slave).unwrap_or(0) + self.backlog.len() as u64
     }
 
     /// Bytes that were sent, those that wait included, and not those that were lost.

@@ -28,8 +28,6 @@ const CATCH_UP_TICK: Duration = Duration::from_micros(100);
 const QUIET: Duration = Duration::from_millis(200);
 /// How long nothing must have been heard, or said but on the console, before time is passed over: whoever listens has heard the last of it.
 const SETTLED: Duration = Duration::from_millis(1);
-/// Who has not read the console for so long does not listen to it, unless the account says that he does.
-const LISTENER: Duration = Duration::from_secs(1);
 /// Things in a row that happen without a word while time is passed over.
 const SILENT_MOST: u32 = 1000;
 /// Shorter than the pause between a reset and the first instruction after it.
@@ -98,8 +96,6 @@ pub struct Board {
     parent: Parent,
     supervisor: Option<Client<UnixStream>>,
     ran: bool,
-    /// What the console said and nobody has read, and since when it is so much.
-    unread: (u64, Instant),
     /// When something was last heard, or said on other wires than the console.
     moved: Instant,
 }
@@ -155,7 +151,6 @@ impl Board {
             parent,
             supervisor,
             ran: false,
-            unread: (0, Instant::now()),
             moved: Instant::now(),
         };
         Ok((board, ready))
@@ -193,21 +188,9 @@ impl Board {
 
     /// Whether somebody is behind: an answer is expected, something was on the wires only just, or what went over the console has not arrived. Who reads late
     /// stamps late, and who is typed to late does late what he was to do.
-    fn is_owed(&mut self, leave: &Leave) -> bool {
-        let console = match leave.is_level(self.console.pty.said(), self.console.pty.taken()) {
-            Some(level) => !level,
-            None => self.is_unread(),
-        };
-        console || self.moved.elapsed() < SETTLED || self.net.as_ref().is_some_and(Net::owed)
-    }
-
-    /// For a bench that does not say what it has heard: whether the console has not been read, or only just.
-    fn is_unread(&mut self) -> bool {
-        let unread = self.console.pty.unread();
-        if unread != self.unread.0 {
-            self.unread = (unread, Instant::now());
-        }
-        self.unread.1.elapsed() < if unread > 0 { LISTENER } else { SETTLED }
+    fn is_owed(&self, leave: &Leave) -> bool {
+        let console = leave.is_level(self.console.pty.said(), self.console.pty.taken());
+        !console || self.moved.elapsed() < SETTLED || self.net.as_ref().is_some_and(Net::owed)
     }
 
     /// Passes idle time over, as far as the bench lets it, until something is heard, or the device does something that is seen outside.

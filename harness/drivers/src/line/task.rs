@@ -3,8 +3,8 @@
 use super::bridge::{confirmed, unconfirmed};
 use super::capture::{Capture, Look, Order};
 use super::wire::{Failure, Wire};
-use crate::time::Ear;
 use super::{ControlLine, LineAddress, LineSetup};
+use crate::time::Ear;
 use proofbench_channel::{ChannelError, ErrorKind};
 use std::future::{Future, poll_fn};
 use std::io;
