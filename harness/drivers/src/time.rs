@@ -170,21 +170,36 @@ impl Skips {
 
     /// Gives leave for as much as `more` says while nothing is passed over.
     fn grant(&self, more: impl FnOnce() -> Duration) {
+        self.alone(|_| {
+            let more = more();
+            let to = if more.is_zero() { 0 } else { u64::try_from((self.passed() + more).as_nanos()).unwrap_or(u64::MAX) };
+            // A bench that cannot say so waits in real time.
+            let _ = self.file.write_all_at(&to.to_le_bytes(), 8);
+        });
+    }
+
+    /// A word of the device ends the leave: what the bench makes of it comes first, however late it gets to it.
+    fn turn(&self, turn: Ear) {
+        self.alone(|line| {
+            *line = line.after(turn);
+            let [heard, typed] = line.numbers();
+            // Who cannot say it lets the board wait in real time.
+            let _ = match turn {
+                Ear::Heard(_) => self.file.write_all_at([0, heard, typed].map(u64::to_le_bytes).as_flattened(), 8),
+                _ => self.file.write_all_at([heard, typed].map(u64::to_le_bytes).as_flattened(), 16),
+            };
+        });
+    }
+
+    /// Neither the board nor another thread changes the account meanwhile.
+    fn alone(&self, change: impl FnOnce(&mut Line)) {
+        // The file's lock is this process's as a whole.
+        let mut line: MutexGuard<'_, Line> = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let locked = self.file.lock();
-        let more = more();
-        let to = if more.is_zero() { 0 } else { u64::try_from((self.passed() + more).as_nanos()).unwrap_or(u64::MAX) };
-        // A bench that cannot say so waits in real time.
-        let _ = self.file.write_all_at(&to.to_le_bytes(), 8);
+        change(&mut line);
         if locked.is_ok() {
             let _ = self.file.unlock();
         }
-    }
-
-    fn turn(&self, turn: Ear) {
-        let mut line: MutexGuard<'_, Line> = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        *line = line.after(turn);
-        // Who cannot say it lets the board wait in real time.
-        let _ = self.file.write_all_at(line.numbers().map(u64::to_le_bytes).as_flattened(), 16);
     }
 }
 
@@ -263,6 +278,12 @@ mod tests {
         time.ear(Ear::Heard(5));
         time.ear(Ear::Typed(2));
         assert_eq!(line(), [6, 3]);
+        time.idle(Some(time.now() + Duration::from_secs(300)));
+        assert_ne!(number(&account, 8), 0);
+        time.ear(Ear::Typed(0));
+        assert_ne!(number(&account, 8), 0);
+        time.ear(Ear::Heard(0));
+        assert_eq!(number(&account, 8), 0, "the bench has something to think about");
         time.ear(Ear::Starts);
         time.ear(Ear::Heard(7));
         assert_eq!(line(), [u64::MAX; 2], "bytes of the life before");

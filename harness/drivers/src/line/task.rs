@@ -166,8 +166,10 @@ impl Line<'_> {
                 Step::Read(Ok(0)) => return Some(self.broken.take().unwrap_or_else(|| VANISHED.to_owned())),
                 Step::Read(Ok(n)) => {
                     self.heard = true;
-                    self.capture.arrived(self.setup.time.now(), &buffer[..n]);
+                    let at = self.setup.time.now();
+                    // First: leave that whoever waits here gives when he has these bytes must stay.
                     self.setup.tell(Ear::Heard(n));
+                    self.capture.arrived(at, &buffer[..n]);
                 }
                 Step::Read(Err(e)) => return Some(self.broken.take().unwrap_or_else(|| e.to_string())),
                 Step::Drained => return self.broken.take(),
