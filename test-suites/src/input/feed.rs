@@ -1,7 +1,7 @@
 //! How an input reaches the device: by request, by line, by message, by datagram.
 
 use super::mutate::Case;
-use proofbench_channel::network::{BrokerConduct, Dial, Front, Sight, Trade};
+use proofbench_channel::network::{BrokerConduct, Dial, Dialled, End, Front, Sight, Trade};
 use proofbench_model::bind::{ComBind, InputBind};
 use proofbench_runner::bench::{HttpSeen, WebLogin};
 use proofbench_runner::{Bench, Trouble};
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// An answer that has not come by then does not come.
 const ANSWER: Duration = Duration::from_millis(250);
+/// How long the bench may take to bring an input to the device: what it waits for then is itself, and not an answer.
+const DELIVERY: Duration = Duration::from_secs(2);
 /// A client that lost its broker comes back within this, whatever it declares.
 const BACK: Duration = Duration::from_secs(900);
 
@@ -124,7 +126,7 @@ impl Feed {
             Feed::Http { dial, front, fields, pace } => {
                 let patience = if climbs(case) { ANSWER } else { pace.patience() };
                 let begun = bench.now();
-                let seen = bench.http_bytes(dial, &with_session(&case.bytes, fields), patience)?;
+                let seen = ask(bench, dial, &with_session(&case.bytes, fields), patience)?;
                 match &seen {
                     HttpSeen::Silent(_) if patience < ANSWER => {
                         // A request behind it: once that is answered the device is done with what came before, and nothing more is to be waited for. Whether
@@ -169,6 +171,22 @@ impl Feed {
             }
         }
     }
+}
+
+/// Gives the device these bytes on a connection of their own, and waits so long for an answer to all of them; a HEAD's is one without its body.
+fn ask(bench: &mut Bench, dial: &Dial, bytes: &[u8], patience: Duration) -> Result<HttpSeen, Trouble> {
+    let wait = bench.wait(DELIVERY);
+    let conn = match bench.network()?.connect(dial, &wait)? {
+        Dialled::Open(conn, _) => conn,
+        Dialled::Refused => return Ok(HttpSeen::Refused),
+        Dialled::Unsecured(why) => return Ok(HttpSeen::Unsecured(why)),
+        Dialled::Silent => return Ok(HttpSeen::Silent(Vec::new())),
+    };
+    let wait = bench.wait(DELIVERY);
+    let sent = bench.network()?.send(conn, bytes, &wait)?;
+    let seen = if sent { bench.http_read(conn, patience)? } else { HttpSeen::Ended(Vec::new()) };
+    bench.network()?.close(conn, End::Fin)?;
+    Ok(seen)
 }
 
 /// The input with the session that is alive in the place of the mark: sessions end at a start, inputs are given again after it.
