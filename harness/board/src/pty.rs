@@ -5,6 +5,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
@@ -19,11 +20,13 @@ const BACKLOG: usize = 64 * 1024;
 /// One port.
 pub struct Pty {
     master: OwnedFd,
-    /// Keeps the terminal alive, and raw, while nobody has it open; and knows what nobody has read.
-    slave: OwnedFd,
+    /// Keeps the terminal alive, and raw, while nobody has it open.
+    _slave: OwnedFd,
     node: PathBuf,
     link: PathBuf,
     backlog: VecDeque<u8>,
+    said: u64,
+    taken: Cell<u64>,
 }
 
 impl Pty {
@@ -44,7 +47,7 @@ impl Pty {
         let _ = std::fs::remove_file(&fresh);
         symlink(&node, &fresh)?;
         std::fs::rename(&fresh, link)?;
-        Ok(Self { master, slave, node, link: link.to_path_buf(), backlog: VecDeque::new() })
+        Ok(Self { master, _slave: slave, node, link: link.to_path_buf(), backlog: VecDeque::new(), said: 0, taken: Cell::new(0) })
     }
 
     /// Takes the name away again, if it is still this terminal's. A terminal's number is given to the next who asks, and nobody may follow an old name
@@ -69,15 +72,23 @@ impl Pty {
         PollFd::new(&self.master, flags)
     }
 
-    /// Bytes that were sent and that the other side has not read yet.
-    pub fn unread(&self) -> u64 {
-        rustix::io::ioctl_fionread(&self.slave).unwrap_or(0) + self.backlog.len() as u64
+    /// Bytes that were sent, those that wait included, and not those that were lost.
+    pub fn said(&self) -> u64 {
+        self.said
+    }
+
+    /// Bytes that were read.
+    pub fn taken(&self) -> u64 {
+        self.taken.get()
     }
 
     /// Appends what the other side has sent, at most `into`'s worth.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         match rustix::io::read(&self.master, into) {
-            Ok(n) => Ok(n),
+            Ok(n) => {
+                self.taken.set(self.taken.get() + n as u64);
+                Ok(n)
+            }
             Err(Errno::AGAIN | Errno::INTR | Errno::IO) => Ok(0),
             Err(e) => Err(e.into()),
         }
@@ -88,6 +99,7 @@ impl Pty {
         self.backlog.extend(bytes);
         let over = self.backlog.len().saturating_sub(BACKLOG);
         self.backlog.drain(..over);
+        self.said = (self.said + bytes.len() as u64).saturating_sub(over as u64);
         self.flush()
     }
 

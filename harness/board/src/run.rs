@@ -23,11 +23,11 @@ use std::time::{Duration, Instant};
 /// Pause between two looks at a device that does something, and at one that has been quiet for [`QUIET`].
 const BUSY_TICK: Duration = Duration::from_micros(500);
 const IDLE_TICK: Duration = Duration::from_millis(10);
+/// Pause while the bench waits and is behind: it catches up any moment, and the wires do not tell of it.
+const CATCH_UP_TICK: Duration = Duration::from_micros(100);
 const QUIET: Duration = Duration::from_millis(200);
-/// How long nothing must have been heard or said before time is passed over: whoever listens has heard the last of it.
+/// How long nothing must have been heard, or said but on the console, before time is passed over: whoever listens has heard the last of it.
 const SETTLED: Duration = Duration::from_millis(1);
-/// Who has not read the console for so long does not listen to it.
-const LISTENER: Duration = Duration::from_secs(1);
 /// Things in a row that happen without a word while time is passed over.
 const SILENT_MOST: u32 = 1000;
 /// Shorter than the pause between a reset and the first instruction after it.
@@ -96,8 +96,8 @@ pub struct Board {
     parent: Parent,
     supervisor: Option<Client<UnixStream>>,
     ran: bool,
-    /// What the console said and nobody has read, and since when it is so much.
-    unread: (u64, Instant),
+    /// When something was last heard, or said on other wires than the console.
+    moved: Instant,
 }
 
 impl Board {
@@ -151,7 +151,7 @@ impl Board {
             parent,
             supervisor,
             ran: false,
-            unread: (0, Instant::now()),
+            moved: Instant::now(),
         };
         Ok((board, ready))
     }
@@ -173,27 +173,24 @@ impl Board {
                 last_busy = Instant::now();
             }
             let leave = self.clock.leave();
-            let tick = if last_busy.elapsed() < QUIET || leave.is_some() { BUSY_TICK } else { IDLE_TICK };
             let heard = match leave {
-                Some(leave) if last_busy.elapsed() >= SETTLED && !self.is_owed() => self.pass_over(leave)?,
-                _ => self.listen(tick)?,
+                Some(leave) if !self.is_owed(&leave) => self.pass_over(leave)?,
+                Some(_) => self.listen(CATCH_UP_TICK)?,
+                None => self.listen(if last_busy.elapsed() < QUIET { BUSY_TICK } else { IDLE_TICK })?,
             };
             match heard {
                 Heard::Nothing => {}
-                Heard::Something => last_busy = Instant::now(),
+                Heard::Something => (last_busy, self.moved) = (Instant::now(), Instant::now()),
                 Heard::End => return Ok(()),
             }
         }
     }
 
-    /// Whether somebody outside is behind: an answer is expected, or what the console said has not been read, or only just. Who reads late stamps late.
-    fn is_owed(&mut self) -> bool {
-        let unread = self.console.pty.unread();
-        if unread != self.unread.0 {
-            self.unread = (unread, Instant::now());
-        }
-        let since = self.unread.1.elapsed();
-        since < if unread > 0 { LISTENER } else { SETTLED } || self.net.as_ref().is_some_and(Net::owed)
+    /// Whether somebody is behind: an answer is expected, something was on the wires only just, or what went over the console has not arrived. Who reads late
+    /// stamps late, and who is typed to late does late what he was to do.
+    fn is_owed(&self, leave: &Leave) -> bool {
+        let console = leave.is_level(self.console.pty.said(), self.console.pty.taken());
+        !console || self.moved.elapsed() < SETTLED || self.net.as_ref().is_some_and(Net::owed)
     }
 
     /// Passes idle time over, as far as the bench lets it, until something is heard, or the device does something that is seen outside.
@@ -208,15 +205,13 @@ impl Board {
             if !self.clock.skip_to(next, &leave) {
                 break;
             }
-            if self.advance(self.clock.now())? {
-                return Ok(Heard::Something);
-            }
+            self.advance(self.clock.now())?;
             match self.clock.leave() {
-                Some(further) => leave = further,
-                None => break,
+                Some(further) if !self.is_owed(&further) => leave = further,
+                _ => break,
             }
         }
-        self.listen(BUSY_TICK)
+        self.listen(CATCH_UP_TICK)
     }
 
     /// Lets the device catch up with real time, in slices in which no reset can hide. Says whether it did anything.
@@ -239,6 +234,7 @@ impl Board {
         let now = self.device.world.now();
         let ops = self.device.world.take_flash_ops();
         let mut busy = !ops.is_empty();
+        let mut moved = false;
         self.flash.begin(ops);
         busy |= self.flash.follow(now)?;
         self.settle_if_stopped()?;
@@ -248,11 +244,14 @@ impl Board {
         }
         while let Some((_, bytes)) = self.device.world.take(Uart::Update) {
             self.update.send(&bytes)?;
-            busy = true;
+            moved = true;
         }
-        busy |= self.net.as_mut().is_some_and(|net| net.turn(&mut self.device.world));
-        busy |= smp::deliver(&self.doors.smp_udp, self.net.as_ref().and_then(Net::smp), &mut self.device.world);
-        Ok(busy)
+        moved |= self.net.as_mut().is_some_and(|net| net.turn(&mut self.device.world));
+        moved |= smp::deliver(&self.doors.smp_udp, self.net.as_ref().and_then(Net::smp), &mut self.device.world);
+        if moved {
+            self.moved = Instant::now();
+        }
+        Ok(busy || moved)
     }
 
     /// A reset or a dip may have cut an operation short; the world knows how it ended.

@@ -124,7 +124,7 @@ impl Board {
         let port = |name: &str, baud| LineSetup::new(LineAddress::Path(self.dir.join(name)), LineSettings::baud(baud), self.time);
         let board = self.clone();
         let mut all = Channels::new(Box::new(RealClock(self.time)));
-        all.console = Some(line::open(&port("console", 115_200))?);
+        all.console = Some(line::open(&port("console", 115_200).as_console())?);
         all.power = Some(self.power()?);
         all.reset = Some(self.reset()?);
         all.fixture = Some(self.fixture()?);

@@ -4,6 +4,7 @@ use proofbench_channel::{ChannelError, Clock, ErrorKind, Moment, Wait};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a real wait looks at its cancel handle.
@@ -57,9 +58,18 @@ impl TimeBase {
     /// What [`Clock::idle`] says, to a board that shares this time line.
     pub fn idle(&self, until: Option<Moment>) {
         if let Some(skips) = self.skips {
-            let left = until.map_or(Duration::ZERO, |until| until.since(self.now()));
             let awake = AWAKE.mul_f64(self.speed);
-            skips.grant(if left > IDLE_LEAST { left.saturating_sub(awake) } else { Duration::ZERO });
+            skips.grant(|| {
+                let left = until.map_or(Duration::ZERO, |until| until.since(self.now()));
+                if left > IDLE_LEAST { left.saturating_sub(awake) } else { Duration::ZERO }
+            });
+        }
+    }
+
+    /// What became of the bench's line to the device's console, to a board that shares this time line.
+    pub(crate) fn ear(&self, turn: Ear) {
+        if let Some(skips) = self.skips {
+            skips.turn(turn);
         }
     }
 
@@ -80,29 +90,116 @@ const IDLE_LEAST: Duration = Duration::from_millis(500);
 /// The end of a wait, in real time, which passes as it is: whoever waits looks at the time in between.
 const AWAKE: Duration = Duration::from_millis(30);
 
-/// The account of time that was passed over, shared with the board's process: a file of two numbers of 8 bytes, little endian, in nanoseconds of bench time.
-/// The first is what has been passed over, which the board alone writes; the second how far it may go, which the bench alone writes; 0 is not at all.
+/// A turn in the life of the bench's line to the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ear {
+    /// It is open from now on, though not on the device yet.
+    Opened,
+    /// The device is switched on: another life, of which nothing has been heard.
+    Starts,
+    /// It is on the device.
+    Attached,
+    /// So many bytes of the device have been stamped.
+    Heard(usize),
+    /// So many bytes have gone to the device.
+    Typed(usize),
+    /// The device has gone.
+    Lost,
+    /// It is closed.
+    Closed,
+}
+
+/// Bytes that went over the console since the device was switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// Nobody listens.
+    Closed,
+    /// Not on the device.
+    Away,
+    /// Heard and typed.
+    On(u64, u64),
+}
+
+impl Line {
+    fn after(self, turn: Ear) -> Self {
+        let more = |n: u64, by: usize| n.saturating_add(u64::try_from(by).unwrap_or(u64::MAX));
+        match (turn, self) {
+            (Ear::Opened | Ear::Lost, _) | (Ear::Starts, Self::On(..)) => Self::Away,
+            (Ear::Attached, _) => Self::On(0, 0),
+            (Ear::Heard(n), Self::On(heard, typed)) => Self::On(more(heard, n), typed),
+            (Ear::Typed(n), Self::On(heard, typed)) => Self::On(heard, more(typed, n)),
+            (Ear::Closed, _) => Self::Closed,
+            // What still comes from an earlier life is none of this one's.
+            (Ear::Heard(_) | Ear::Typed(_) | Ear::Starts, other) => other,
+        }
+    }
+
+    /// As the account has it: 0 without a listener, the largest number for one that is away, else one more than the bytes.
+    fn numbers(self) -> [u64; 2] {
+        match self {
+            Self::Closed => [0; 2],
+            Self::Away => [u64::MAX; 2],
+            Self::On(heard, typed) => [heard.saturating_add(1), typed.saturating_add(1)],
+        }
+    }
+}
+
+/// The account of time that was passed over, shared with the board's process: a file of four numbers of 8 bytes, little endian. The first, in nanoseconds of
+/// bench time, is what has been passed over, which the board alone writes. The bench alone writes the others: how far time may be passed over, 0 for not at
+/// all; and what has been heard of the console and typed into it ([`Line::numbers`]), so that the board sees what the kernel still has on its way.
+/// Leave is given, used and taken back under the file's lock: none is used that is taken back already.
 #[derive(Debug)]
-struct Skips(File);
+struct Skips {
+    file: File,
+    line: Mutex<Line>,
+}
 
 impl Skips {
     fn new(path: &Path) -> std::io::Result<Self> {
         let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
-        file.write_all_at(&[0; 16], 0)?;
-        Ok(Self(file))
+        file.write_all_at(&[0; 32], 0)?;
+        Ok(Self { file, line: Mutex::new(Line::Closed) })
     }
 
     /// What has been passed over. A file that cannot be read any more stands still.
     fn passed(&self) -> Duration {
         let mut bytes = [0; 8];
-        let read = self.0.read_exact_at(&mut bytes, 0);
+        let read = self.file.read_exact_at(&mut bytes, 0);
         read.map_or(Duration::ZERO, |()| Duration::from_nanos(u64::from_le_bytes(bytes)))
     }
 
-    fn grant(&self, more: Duration) {
-        let to = if more.is_zero() { 0 } else { u64::try_from((self.passed() + more).as_nanos()).unwrap_or(u64::MAX) };
-        // A bench that cannot say so waits in real time.
-        let _ = self.0.write_all_at(&to.to_le_bytes(), 8);
+    /// Gives leave for as much as `more` says while nothing is passed over.
+    fn grant(&self, more: impl FnOnce() -> Duration) {
+        self.alone(|_| {
+            let more = more();
+            let to = if more.is_zero() { 0 } else { u64::try_from((self.passed() + more).as_nanos()).unwrap_or(u64::MAX) };
+            // A bench that cannot say so waits in real time.
+            let _ = self.file.write_all_at(&to.to_le_bytes(), 8);
+        });
+    }
+
+    /// A word of the device ends the leave: what the bench makes of it comes first, however late it gets to it.
+    fn turn(&self, turn: Ear) {
+        self.alone(|line| {
+            *line = line.after(turn);
+            let [heard, typed] = line.numbers();
+            // Who cannot say it lets the board wait in real time.
+            let _ = match turn {
+                Ear::Heard(_) => self.file.write_all_at([0, heard, typed].map(u64::to_le_bytes).as_flattened(), 8),
+                _ => self.file.write_all_at([heard, typed].map(u64::to_le_bytes).as_flattened(), 16),
+            };
+        });
+    }
+
+    /// Neither the board nor another thread changes the account meanwhile.
+    fn alone(&self, change: impl FnOnce(&mut Line)) {
+        // The file's lock is this process's as a whole.
+        let mut line: MutexGuard<'_, Line> = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let locked = self.file.lock();
+        change(&mut line);
+        if locked.is_ok() {
+            let _ = self.file.unlock();
+        }
     }
 }
 
@@ -164,6 +261,37 @@ mod tests {
         assert_eq!(number(&account, 8), 0);
         time.idle(Some(time.now() + Duration::from_millis(400)));
         assert_eq!(number(&account, 8), 0);
+    }
+
+    #[test]
+    fn what_was_heard_and_typed_counts_from_the_start_of_the_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let account = dir.path().join("clock");
+        let time = TimeBase::skipping(1.0, &account).unwrap();
+        let line = || [number(&account, 16), number(&account, 24)];
+        assert_eq!(line(), [0, 0], "nobody listens");
+        time.ear(Ear::Starts);
+        assert_eq!(line(), [0, 0], "still nobody");
+        time.ear(Ear::Opened);
+        assert_eq!(line(), [u64::MAX; 2]);
+        time.ear(Ear::Attached);
+        time.ear(Ear::Heard(5));
+        time.ear(Ear::Typed(2));
+        assert_eq!(line(), [6, 3]);
+        time.idle(Some(time.now() + Duration::from_secs(300)));
+        assert_ne!(number(&account, 8), 0);
+        time.ear(Ear::Typed(0));
+        assert_ne!(number(&account, 8), 0);
+        time.ear(Ear::Heard(0));
+        assert_eq!(number(&account, 8), 0, "the bench has something to think about");
+        time.ear(Ear::Starts);
+        time.ear(Ear::Heard(7));
+        assert_eq!(line(), [u64::MAX; 2], "bytes of the life before");
+        time.ear(Ear::Lost);
+        time.ear(Ear::Attached);
+        assert_eq!(line(), [1, 1]);
+        time.ear(Ear::Closed);
+        assert_eq!(line(), [0, 0]);
     }
 
     #[test]

@@ -184,12 +184,16 @@ impl World {
             }
         }
     }
-    /// When the next thing happens by itself, if one is to come: until then nothing is missed by letting time pass at once. Now, while firmware does something.
+    /// When the next thing happens by itself, or the next word of the device is out, if one is to come: until then nothing is missed by letting time pass
+    /// at once. Firmware that runs ahead is seen outside by its words and its flash operations, each at its time, and by the end of its step.
     pub fn next_at(&mut self) -> Option<u64> {
-        if self.hw.state.now > self.now && self.machine == Machine::Running {
-            return Some(self.now);
-        }
-        self.next_event().map(|(at, _)| at)
+        let event = self.next_event().map(|(at, _)| at);
+        let step = (self.hw.state.now > self.now && self.machine == Machine::Running).then_some(self.hw.state.now);
+        let lines = &self.hw.lines;
+        let words = Uart::ALL.map(|uart| self.chunk_end(uart));
+        let flash = lines.timed.front().map(|op| op.start_ns);
+        let (datagram, net) = (lines.net_tx.front().map(|(at, _)| *at), lines.link_tx.front().map(|(at, _)| *at));
+        [event, step, words[0], words[1], flash, datagram, net].into_iter().flatten().min().map(|at| at.max(self.now))
     }
     /// Number of starts so far.
     pub fn boots(&self) -> u32 {

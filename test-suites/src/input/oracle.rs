@@ -102,11 +102,18 @@ fn version(bench: &mut Bench) -> Result<String, Trouble> {
     }
 }
 
-/// Values that are stored and hurt the next start: each is given to a device that has just started, which then starts once more.
+/// Values that are stored and hurt the next start: each is given to a device that has just started, which then starts once more. The start that shows
+/// that one did no harm is the one after which the next is given.
 pub fn poison(bench: &mut Bench, feed: &mut Feed, cases: &[Case]) -> Result<Outcome, Trouble> {
     let version = version(bench)?;
-    for case in cases {
-        if let Some(what) = does_harm(bench, feed, std::slice::from_ref(case), &version)? {
+    for (n, case) in cases.iter().enumerate() {
+        let case_alone = std::slice::from_ref(case);
+        let harm = if n == 0 || feed.wants_new_start() {
+            does_harm(bench, feed, case_alone, &version)?
+        } else {
+            harm_of(bench, feed, case_alone, &version)?
+        };
+        if let Some(what) = harm {
             if what.starts_with(DEAD) {
                 // It cannot be tried again on this device: it is seen once more that it stays dead.
                 return match bench.power_cycle() {
@@ -115,7 +122,7 @@ pub fn poison(bench: &mut Bench, feed: &mut Feed, cases: &[Case]) -> Result<Outc
                     Err(other) => Err(other),
                 };
             }
-            return single_out(bench, feed, std::slice::from_ref(case), &version, what);
+            return single_out(bench, feed, case_alone, &version, what);
         }
     }
     Ok(Outcome::Unharmed(cases.len()))
@@ -186,6 +193,11 @@ fn start(bench: &mut Bench) -> Result<(), Trouble> {
 /// Whether these inputs do harm to a device that has just started, at once or at its next start.
 fn does_harm(bench: &mut Bench, feed: &mut Feed, cases: &[Case], version: &str) -> Result<Option<String>, Trouble> {
     start(bench)?;
+    harm_of(bench, feed, cases, version)
+}
+
+/// As [`does_harm`], of a device that has started already. Without harm it has just started again, and answers.
+fn harm_of(bench: &mut Bench, feed: &mut Feed, cases: &[Case], version: &str) -> Result<Option<String>, Trouble> {
     feed.arm(bench)?;
     let boots = bench.boots_seen();
     bench.quiet(true);

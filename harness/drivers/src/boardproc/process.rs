@@ -4,6 +4,7 @@ use super::BoardSetup;
 use super::fixture::Link;
 use super::network::Segment;
 use crate::TimeBase;
+use crate::time::Ear;
 use proofbench_channel::{ChannelError, ErrorKind, Millivolts, Power, PowerAsk, PowerSeen, Wait};
 use serde::Deserialize;
 use std::cell::RefCell;
@@ -137,6 +138,7 @@ impl Process {
         }
         // Its own group: a Ctrl-C on the bench's terminal is the bench's to handle, and must not cut the device's power.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints).process_group(0);
+        self.time.ear(Ear::Starts);
         let mut child = command.spawn().map_err(failed)?;
         let out = child.stdout.take();
         self.child = Some(child);

@@ -24,6 +24,7 @@ pub use reset::ControlLines;
 pub use settings::{ControlLine, Flow, LineSettings, Parity};
 pub use usb::{Places, PortInfo, UsbPort, ports};
 
+use crate::time::Ear;
 use crate::{TimeBase, runtime};
 use capture::{Capture, Event, Order};
 use proofbench_channel::{ChannelError, Console, ConsoleRead, ErrorKind, Wait};
@@ -44,12 +45,26 @@ pub struct LineSetup {
     pub places: Places,
     /// The rig's time line.
     pub time: TimeBase,
+    /// Whether this is the device's console, which a board on the same time line must know to be read.
+    pub console: bool,
 }
 
 impl LineSetup {
     /// A line of this machine or of the network.
     pub fn new(address: LineAddress, settings: LineSettings, time: TimeBase) -> Self {
-        Self { address, settings, places: Places::default(), time }
+        Self { address, settings, places: Places::default(), time, console: false }
+    }
+
+    /// The same as the console of the device.
+    pub fn as_console(self) -> Self {
+        Self { console: true, ..self }
+    }
+
+    /// Tells a board that shares the time line.
+    fn tell(&self, turn: Ear) {
+        if self.console {
+            self.time.ear(turn);
+        }
     }
 }
 
@@ -77,6 +92,7 @@ impl LineConsole {
             Err(e) => return Err(e),
         };
         let capture = Arc::new(Capture::new(first.is_some(), levels));
+        setup.tell(Ear::Opened);
         runtime.spawn(task::run(Arc::clone(&capture), setup.clone(), first));
         Ok(Self { setup: setup.clone(), capture })
     }

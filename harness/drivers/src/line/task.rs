@@ -4,6 +4,7 @@ use super::bridge::{confirmed, unconfirmed};
 use super::capture::{Capture, Look, Order};
 use super::wire::{Failure, Wire};
 use super::{ControlLine, LineAddress, LineSetup};
+use crate::time::Ear;
 use proofbench_channel::{ChannelError, ErrorKind};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -39,6 +40,7 @@ pub(super) async fn run(capture: Arc<Capture>, setup: LineSetup, mut first: Opti
             None => reopen(&capture, &setup).await,
         };
         let Some(mut wire) = wire else { break };
+        setup.tell(Ear::Attached);
         capture.attached();
         let began = Instant::now();
         let mut line = Line { capture: &capture, setup: &setup, doing: Doing::Nothing, heard: false, broken: None };
@@ -52,6 +54,7 @@ pub(super) async fn run(capture: Arc<Capture>, setup: LineSetup, mut first: Opti
         };
         wire.close().await;
         let Some(why) = end else { break };
+        setup.tell(Ear::Lost);
         capture.lost(never_back);
         match unbegun {
             Some(order) => capture.again(order),
@@ -61,6 +64,7 @@ pub(super) async fn run(capture: Arc<Capture>, setup: LineSetup, mut first: Opti
             break;
         }
     }
+    setup.tell(Ear::Closed);
     capture.ended();
 }
 
@@ -162,11 +166,15 @@ impl Line<'_> {
                 Step::Read(Ok(0)) => return Some(self.broken.take().unwrap_or_else(|| VANISHED.to_owned())),
                 Step::Read(Ok(n)) => {
                     self.heard = true;
-                    self.capture.arrived(self.setup.time.now(), &buffer[..n]);
+                    let at = self.setup.time.now();
+                    // First: leave that whoever waits here gives when he has these bytes must stay.
+                    self.setup.tell(Ear::Heard(n));
+                    self.capture.arrived(at, &buffer[..n]);
                 }
                 Step::Read(Err(e)) => return Some(self.broken.take().unwrap_or_else(|| e.to_string())),
                 Step::Drained => return self.broken.take(),
                 Step::Wrote(Ok(n)) if n > 0 => {
+                    self.setup.tell(Ear::Typed(n));
                     if let Doing::Sending(_, sent) = &mut self.doing {
                         *sent += n;
                     }

@@ -150,6 +150,8 @@ struct Round<'a> {
     todo: VecDeque<Ask>,
     states: BTreeMap<u16, State>,
     at_once: usize,
+    /// One that was refused at once, for the next port: most ports are closed.
+    spare: Option<OwnedFd>,
     /// Since when there has been no descriptor for anything.
     starved: Option<Instant>,
 }
@@ -164,7 +166,7 @@ impl<'a> Round<'a> {
         let todo = todo.into_iter().map(|port| Ask { port, again: false, itself: 0 }).collect();
         let at_once = setup.at_once.clamp(1, room());
         let (waiting, due, states) = (HashMap::new(), VecDeque::new(), BTreeMap::new());
-        let mut round = Round { setup, poll, waiting, due, todo, states, at_once, starved: None };
+        let mut round = Round { setup, poll, waiting, due, todo, states, at_once, spare: None, starved: None };
         while !(round.todo.is_empty() && round.waiting.is_empty()) {
             wait.check(lab.timeline.now(), doing)?;
             round.begin();
@@ -186,14 +188,20 @@ impl<'a> Round<'a> {
                 self.states.insert(0, State::Failed("port 0 cannot be asked".to_owned()));
                 continue;
             }
-            match socket::open(&to) {
+            let socket = self.spare.take().map_or_else(|| socket::open(&to), Ok);
+            match socket {
                 Ok(fd) => {
                     self.starved = None;
-                    let attempt = socket::begin(&fd, to);
-                    self.settle(ask, attempt, fd);
+                    match socket::begin(&fd, to) {
+                        Attempt::Closed => {
+                            self.states.insert(ask.port, State::Closed);
+                            self.spare = Some(fd);
+                        }
+                        attempt => self.settle(ask, attempt, fd),
+                    }
                 }
                 // Attempts that end give descriptors back; those of others may come back too.
-                Err(Errno::EMFILE | Errno::ENFILE) if self.spare() => {
+                Err(Errno::EMFILE | Errno::ENFILE) if self.can_wait() => {
                     self.todo.push_front(ask);
                     return;
                 }
@@ -203,7 +211,7 @@ impl<'a> Round<'a> {
     }
 
     /// Whether it is worth waiting for a descriptor.
-    fn spare(&mut self) -> bool {
+    fn can_wait(&mut self) -> bool {
         let since = *self.starved.get_or_insert_with(Instant::now);
         !self.waiting.is_empty() || since.elapsed() < DESCRIPTORS
     }

@@ -48,11 +48,17 @@ pub(super) fn keep_errors(fd: &impl AsFd, to: IpAddr) -> Result<(), Errno> {
     }
 }
 
-/// Begins to connect, and says what is known at once.
+/// Begins to connect, and says what is known at once. A socket whose attempt was [`Attempt::Closed`] here can be used again: the second call has taken its
+/// outcome, and left it as new.
 pub(super) fn begin(fd: &OwnedFd, to: SocketAddr) -> Attempt {
-    match connect(fd.as_raw_fd(), &SockaddrStorage::from(to)) {
+    let address = SockaddrStorage::from(to);
+    match connect(fd.as_raw_fd(), &address) {
         // On loopback the answer is there before the call returns.
-        Ok(()) | Err(Errno::EINPROGRESS) => look(fd),
+        Ok(()) => look(fd),
+        Err(Errno::EINPROGRESS) => match connect(fd.as_raw_fd(), &address) {
+            Ok(()) | Err(Errno::EALREADY | Errno::EISCONN) => look(fd),
+            Err(e) => refused(fd, e, false),
+        },
         Err(e) => refused(fd, e, true),
     }
 }
@@ -115,6 +121,18 @@ fn icmp(e: &sock_extended_err, from: Option<IpAddr>) -> Option<Icmp> {
 mod tests {
     use super::*;
     use nix::sys::socket::bind;
+
+    #[test]
+    fn a_socket_that_was_refused_asks_the_next_port() {
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listener = std::net::TcpListener::bind(at(0)).unwrap();
+        let (open_port, closed) = (listener.local_addr().unwrap(), at(proofbench_testkit::free_port()));
+        let fd = open(&open_port).unwrap();
+        for _ in 0..3 {
+            assert_eq!(begin(&fd, closed), Attempt::Closed);
+        }
+        assert_eq!(begin(&fd, open_port), Attempt::Open);
+    }
 
     #[test]
     fn a_connection_to_itself_is_not_an_open_port() {

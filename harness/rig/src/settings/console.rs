@@ -42,7 +42,7 @@ impl ConsoleDriver {
         match self {
             Self::Emulator => Ok(None),
             Self::Serial(port) => {
-                let console = LineConsole::open(&port.setup(place))?;
+                let console = LineConsole::open(&port.setup(place).as_console())?;
                 let lines = console.lines();
                 Ok(Some((Box::new(console), lines)))
             }

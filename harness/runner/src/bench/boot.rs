@@ -209,11 +209,7 @@ impl Bench {
                 self.port_is_there()?;
                 return Ok(None);
             }
-            // A device that does nothing for a while need not be waited for in real time.
-            self.core.clock.borrow_mut().idle(Some(end));
-            let filled = self.fill(end.min(now + super::SLICE));
-            self.core.clock.borrow_mut().idle(None);
-            filled?;
+            self.fill_idle(end, end.min(now + super::SLICE))?;
         }
     }
 
