@@ -12,6 +12,7 @@ pub mod clock;
 pub mod comport;
 pub mod conn;
 pub mod console;
+pub mod crowd;
 pub mod device;
 pub mod doors;
 pub mod fixture;

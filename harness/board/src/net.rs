@@ -188,8 +188,10 @@ impl Net {
     }
 
     /// Whether the other side is about to say something: an attempt, a handshake or a question is under way, or bytes went out in the last 50 ms of real
-    /// time to which nothing has come back. A side that has been silent for two seconds of real time is not waited for; with the link down nobody is.
-    pub fn owed(&self) -> bool {
-        self.link && (self.dials.values().any(Dial::owed) || self.ports.owed() || self.conns.owed() || self.datagrams.owed())
+    /// time to which nothing has come back. A side that has been silent for longer is not waited for; with the link down nobody is. All times grow with
+    /// the crowd on the machine.
+    pub fn owed(&self, crowd: u32) -> bool {
+        let others = || self.ports.owed(crowd) || self.conns.owed(crowd) || self.datagrams.owed(crowd);
+        self.link && (self.dials.values().any(|dial| dial.owed(crowd)) || others())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::{DeviceClock, Leave};
 use crate::console::Console;
+use crate::crowd::Crowd;
 use crate::device::Device;
 use crate::doors::{Doors, Numbers};
 use crate::fixture::Client;
@@ -98,6 +99,7 @@ pub struct Board {
     ran: bool,
     /// When something was last heard, or said on other wires than the console.
     moved: Instant,
+    crowd: Crowd,
 }
 
 impl Board {
@@ -152,6 +154,7 @@ impl Board {
             supervisor,
             ran: false,
             moved: Instant::now(),
+            crowd: Crowd::new(),
         };
         Ok((board, ready))
     }
@@ -188,9 +191,10 @@ impl Board {
 
     /// Whether somebody is behind: an answer is expected, something was on the wires only just, or what went over the console has not arrived. Who reads late
     /// stamps late, and who is typed to late does late what he was to do.
-    fn is_owed(&self, leave: &Leave) -> bool {
+    fn is_owed(&mut self, leave: &Leave) -> bool {
+        let crowd = self.crowd.factor();
         let console = leave.is_level(self.console.pty.said(), self.console.pty.taken());
-        !console || self.moved.elapsed() < SETTLED || self.net.as_ref().is_some_and(Net::owed)
+        !console || self.moved.elapsed() < SETTLED * crowd || self.net.as_ref().is_some_and(|net| net.owed(crowd))
     }
 
     /// Passes idle time over, as far as the bench lets it, until something is heard, or the device does something that is seen outside.

@@ -186,8 +186,8 @@ impl Conns {
     }
 
     /// Whether an answer is expected soon.
-    pub fn owed(&self) -> bool {
-        self.up.values().any(|up| up.sent.is_some_and(|at| at.elapsed() < ANSWERS))
+    pub fn owed(&self, crowd: u32) -> bool {
+        self.up.values().any(|up| up.sent.is_some_and(|at| at.elapsed() < ANSWERS * crowd))
     }
 }
 

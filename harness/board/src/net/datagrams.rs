@@ -113,8 +113,8 @@ impl Datagrams {
     }
 
     /// Whether an answer is expected soon.
-    pub fn owed(&self) -> bool {
-        self.asks.iter().any(|ask| ask.moved.elapsed() < EXPECTED)
+    pub fn owed(&self, crowd: u32) -> bool {
+        self.asks.iter().any(|ask| ask.moved.elapsed() < EXPECTED * crowd)
     }
 }
 

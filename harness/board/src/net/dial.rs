@@ -151,8 +151,8 @@ impl Dial {
     }
 
     /// Whether something is expected soon.
-    pub fn owed(&self) -> bool {
-        self.moved.elapsed() < EXPECTED
+    pub fn owed(&self, crowd: u32) -> bool {
+        self.moved.elapsed() < EXPECTED * crowd
     }
 }
 
