@@ -4,6 +4,7 @@ use super::ground::{Ground, going_on};
 use super::link::{Ended, Line};
 use super::places::lock;
 use super::secure;
+use crate::capture::Side;
 use crate::mqtt::Wire;
 use crate::tls::names::shown;
 use proofbench_channel::network::{ConnId, Dial, Dialled, End, Received};
@@ -126,7 +127,8 @@ impl Ground {
                 Knocked::Refused => return Ok(Err(Dialled::Refused)),
                 Knocked::Open(stream) => stream,
             };
-            let line = Line::new(stream, self.cable.subscribe());
+            let tape = self.wiretap.tape(&stream, Side::Client);
+            let line = Line::new(stream, tape, self.cable.subscribe());
             let ended = line.ended();
             let Some(config) = client else { return Ok(Ok((Stream::Plain(line), ended, None))) };
             match TlsConnector::from(config).connect(name(to.ip()), line).await {
