@@ -129,8 +129,9 @@ fn one(bench: &mut Bench, declared: &Declared, trial: &Trial, value: &str) -> Re
     let cloud = &declared.cloud;
     let before = bench.sights().iter().rev().find(|s| declared.here(s)).map(|s| s.conn);
     let boots = bench.boots_seen();
-    bench.forget_sights()?;
     bench.disturb(cloud, Some(trial.fault))?;
+    // What had come before it is not judged by it.
+    bench.forget_sights()?;
     if trial.fault != Fault::HalfOpen {
         // The device comes again, by the way that is bad now.
         bench.serve_as(cloud, Front::HangUp, Trade::Broker(BrokerConduct::Proper))?;

@@ -2,7 +2,7 @@
 
 use super::Tap;
 use proofbench_channel::network::{
-    ConnId, DatagramSeen, Dial, Dialled, End, Fault, Network, PortMap, Received, Seen, Service, Sight, TlsOffer, Trade,
+    BrokerConduct, ConnId, DatagramSeen, Dial, Dialled, End, Fault, Network, PortMap, Received, Seen, Service, Sight, TlsOffer, Trade,
 };
 use proofbench_channel::{ChannelError, Wait};
 use std::ops::RangeInclusive;
@@ -19,6 +19,15 @@ fn shown(bytes: &[u8]) -> String {
 fn trade(trade: &Trade) -> String {
     match trade {
         Trade::Web(pages) => format!("web with {} pages", pages.len()),
+        Trade::Broker(BrokerConduct::Bytes(bytes)) => {
+            let cut = bytes.len().min(64);
+            format!(
+                "broker that sends {} bytes of its own after CONNACK: {:02x?}{}",
+                bytes.len(),
+                &bytes[..cut],
+                if cut < bytes.len() { " ..." } else { "" }
+            )
+        }
         other => format!("{other:?}"),
     }
 }

@@ -153,9 +153,14 @@ const FAULTS: [(&str, Fault); 4] = [
 const FAULT_LASTS: Duration = Duration::from_secs(20);
 
 /// Lays a fault on the way as soon as the device has asked for a piece of an image, lifts it again, and lets the device make of it what it likes: go on, begin
-/// anew, give up until the next look.
+/// anew, give up until the next look. One bit of the image is wrong, so that a device that fetched it whole does not install it, and no image of the dossier is
+/// used up; the manifest says the sum of what is offered.
 fn disturbed_while_fetching(bench: &mut Bench, lab: &mut Lab, source: &Source, base: &Genuine, fault: Fault) -> Result<Option<String>, Trouble> {
-    source.put(bench, base)?;
+    let mut bytes = base.bytes.clone();
+    if let Some(byte) = bytes.get_mut(base.bytes.len() / 2) {
+        *byte ^= 1;
+    }
+    bench.serve_pages(&source.com, source.pages(&dotted(base), &bytes))?;
     bench.net_up()?;
     bench.forget_sights()?;
     let patience = source.next_look() + source.install_time();
