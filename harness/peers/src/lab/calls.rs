@@ -130,7 +130,7 @@ impl Ground {
             let tape = self.wiretap.tape(&stream, Side::Client);
             let line = Line::new(stream, tape, self.cable.subscribe());
             let ended = line.ended();
-            let Some(config) = client else { return Ok(Ok((Stream::Plain(line), ended, None))) };
+            let Some(config) = client else { return Ok(Ok((Stream::Plain(Box::new(line)), ended, None))) };
             match TlsConnector::from(config).connect(name(to.ip()), line).await {
                 Ok(stream) => {
                     let secured = secure::secured(stream.get_ref().1);
@@ -148,7 +148,7 @@ impl Ground {
             Some(Ok(Err(dialled))) => (dialled, None),
             Some(Ok(Ok((stream, ended, secured)))) => {
                 let call = match stream {
-                    Stream::Plain(line) => self.start(line, ended),
+                    Stream::Plain(line) => self.start(*line, ended),
                     Stream::Tls(stream) => self.start(*stream, ended),
                 };
                 (Dialled::Open(ConnId(self.number()), secured), Some(call))
@@ -216,7 +216,7 @@ impl Ground {
 }
 
 enum Stream {
-    Plain(Line),
+    Plain(Box<Line>),
     Tls(Box<TlsStream<Line>>),
 }
 
