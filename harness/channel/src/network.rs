@@ -5,10 +5,12 @@
 //! wants TLS and which certificate the lab shows, and sees what was negotiated. What the device's other end would see is data; an error is about the bench.
 
 mod cert;
+mod fault;
 mod seen;
 mod service;
 
 pub use cert::Certificate;
+pub use fault::Fault;
 pub use seen::{End, Hello, Seen, Sight};
 pub use service::{BrokerConduct, EPOCH_S, Front, Lie, Pace, Page, Service, Trade};
 
@@ -145,10 +147,19 @@ pub trait Network {
     fn serve(&mut self, service: &Service, wait: &Wait) -> Result<(), ChannelError>;
     /// Takes the service at this host and port away: connections to it are refused from now on.
     fn withdraw(&mut self, host: &str, port: u16, wait: &Wait) -> Result<(), ChannelError>;
+    /// Lays a fault on the way between the device and this destination, as the device names it, in the place of the one that was there; `None` lifts it.
+    /// It holds for connections that are up and for those to come, whatever service is there, until it is lifted or the network is cleared. What is on its way
+    /// already arrives when it would have. `Unsupported` for a destination of datagrams.
+    fn disturb(&mut self, host: &str, port: u16, fault: Option<Fault>, wait: &Wait) -> Result<(), ChannelError>;
     /// Publishes on the brokers that are up, as another client would. Says how many subscriptions it went to.
     fn publish(&mut self, topic: &str, payload: &[u8], retain: bool, wait: &Wait) -> Result<u32, ChannelError>;
     /// What the device did by itself since the last call, oldest first. Waits for the first sight; none until the deadline is an empty list.
     fn seen(&mut self, wait: &Wait) -> Result<Vec<Seen>, ChannelError>;
+    /// What went over the network since the last call, as a pcapng file; none where the driver keeps none, or where nothing went. It is bounded and says what was
+    /// left off. With the keys of the sessions between the device and the lab's services, where the driver has them: whoever has the file can read those.
+    fn capture(&mut self) -> Option<Vec<u8>> {
+        None
+    }
     /// Back to the state at open: the link down, every call ended, nothing served, nothing seen.
     fn clear(&mut self, wait: &Wait) -> Result<(), ChannelError>;
     /// How many sights were lost because nobody took them; a check that judges absence must see 0.

@@ -23,6 +23,7 @@ fn rig(dir: &Path, defect: &str) -> PathBuf {
 #[case::a_cloud_that_anybody_can_be("communication/certificates", "tls-unverified-cloud")]
 #[case::an_expired_certificate("communication/certificates", "tls-time-unchecked")]
 #[case::a_suite_that_nobody_declared("communication/client-hello", "hello-undeclared-suite")]
+#[case::an_old_version_that_is_offered("communication/client-hello", "hello-offers-tls10")]
 #[case::an_old_version_that_is_taken("communication/server-offer", "server-takes-tls10")]
 #[case::a_login_without_a_lock("credentials/lock", "web-no-lock")]
 #[case::a_page_that_forgets_to_ask("credentials/access", "notes-without-login")]

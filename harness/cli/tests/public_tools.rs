@@ -98,6 +98,37 @@ fn sslscan_finds_the_same_versions_and_suites() {
 }
 
 #[test]
+fn testssl_finds_the_same_versions_and_suites() {
+    let Some(testssl) = find("testssl") else { return };
+    let mut bench = Bench::new();
+    let wait = bench.wait();
+    let offer = bench.network().tls_offer(8443, &wait).unwrap();
+    let versions: BTreeSet<String> = offer.taken.iter().filter(|(_, suites)| !suites.is_empty()).map(|(version, _)| version.clone()).collect();
+    let ours: BTreeSet<String> = offer.taken.iter().flat_map(|(version, suites)| suites.iter().map(move |s| format!("{version} {s}"))).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("testssl.json");
+    // Protocols, and the suites of each; no look-ups of names, no questions.
+    let options = ["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--mapping", "iana", "-p", "-E", "--jsonfile"];
+    let said = text(&testssl, &[&options[..], &[report.to_str().unwrap(), &format!("{}:8443", bench.device)]].concat());
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let of = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let protocols = [("SSLv3", "SSL 3.0"), ("TLS1", "TLS 1.0"), ("TLS1_1", "TLS 1.1"), ("TLS1_2", "TLS 1.2"), ("TLS1_3", "TLS 1.3")];
+    let judged: Vec<(&str, bool)> = protocols
+        .iter()
+        .filter_map(|(id, name)| found.iter().find(|f| of(f, "id") == *id).map(|f| (*name, of(f, "finding").starts_with("offered"))))
+        .collect();
+    assert_eq!(judged.len(), protocols.len(), "{said}");
+    let theirs: BTreeSet<String> = judged.into_iter().filter(|(_, offered)| *offered).map(|(name, _)| name.to_owned()).collect();
+    assert!(!ours.is_empty());
+    assert_eq!(versions, theirs, "{said}");
+    // `cipher-tls1_2_xc02b`: `TLS 1.2   xc02b   TLS_ECDHE_...`
+    let suites = found.iter().filter(|f| of(f, "id").starts_with("cipher-")).map(|f| of(f, "finding"));
+    let words = suites.map(|finding| finding.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let theirs: BTreeSet<String> = words.filter(|w| w.len() > 3).map(|w| format!("{} {} {}", w[0], w[1], w[3])).collect();
+    assert_eq!(ours, theirs, "{said}");
+}
+
+#[test]
 fn mosquitto_sub_hears_on_the_labs_broker_what_the_lab_publishes() {
     let Some(mosquitto_sub) = find("mosquitto_sub") else { return };
     let mut bench = Bench::new();

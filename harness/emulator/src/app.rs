@@ -23,6 +23,7 @@ use crate::firmware::{App, BootInfo};
 use crate::hw::net::NetIn;
 use crate::hw::{Cause, Datagram, Hw, Otp, Stop, Uart};
 use crate::layout::{COUNTERS, SETTINGS, USER_DATA};
+use std::collections::VecDeque;
 
 /// The thermostat's firmware in its event loop.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub struct Thermostat {
     net: net::Net,
     /// Defect hangs-without-names: nothing is answered any more.
     stuck: bool,
+    /// Defect latency-blocks-local: what waits until the service has answered.
+    backlog: VecDeque<Waiting>,
     /// When this start no longer counts as a quick one (defect power-cycles-reset).
     settles_at: Option<u64>,
 }
@@ -61,13 +64,61 @@ impl Thermostat {
             held_until: None,
             net: net::Net::default(),
             stuck: false,
+            backlog: VecDeque::new(),
         }
+    }
+}
+
+/// Something that a main loop comes to when it is free.
+#[derive(Debug, Clone)]
+enum Waiting {
+    Input(Uart, Vec<u8>),
+    Net(NetIn),
+}
+
+/// Things that wait; a queue has no room for more.
+const WAITING_MOST: usize = 64;
+
+impl Thermostat {
+    /// Defect latency-blocks-local: the main loop stands in a read from the socket.
+    fn is_blocked(&self, hw: &Hw) -> bool {
+        hw.defect(Defect::LatencyBlocksLocal) && self.net.cloud.waits()
+    }
+    fn wait_for_service(&mut self, what: Waiting) {
+        if self.backlog.len() < WAITING_MOST {
+            self.backlog.push_back(what);
+        }
+    }
+    /// Comes to what waited, until the service is waited for again.
+    fn catch_up(&mut self, hw: &mut Hw) -> Result<(), Stop> {
+        while !self.is_blocked(hw)
+            && let Some(what) = self.backlog.pop_front()
+        {
+            match what {
+                Waiting::Input(uart, bytes) => self.on_input(hw, uart, &bytes)?,
+                Waiting::Net(what) => self.on_net_event(hw, what)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whose news these are, where they are a connection's.
+fn conn_of(what: &NetIn) -> Option<u64> {
+    match what {
+        NetIn::Opened(conn) | NetIn::Failed(conn, _) | NetIn::Data(conn, _) | NetIn::Ended(conn) => Some(*conn),
+        NetIn::Accepted { conn, .. } => Some(*conn),
+        NetIn::Link(_) | NetIn::Datagram { .. } => None,
     }
 }
 
 impl App for Thermostat {
     fn on_input(&mut self, hw: &mut Hw, uart: Uart, bytes: &[u8]) -> Result<(), Stop> {
         if self.stuck {
+            return Ok(());
+        }
+        if self.is_blocked(hw) {
+            self.wait_for_service(Waiting::Input(uart, bytes.to_vec()));
             return Ok(());
         }
         match uart {
@@ -79,7 +130,12 @@ impl App for Thermostat {
         self.on_smp_datagram(hw, datagram)
     }
     fn on_net(&mut self, hw: &mut Hw, what: NetIn) -> Result<(), Stop> {
-        self.on_net_event(hw, what)
+        if self.is_blocked(hw) && conn_of(&what).is_some_and(|conn| !self.net.cloud.is_its(conn)) {
+            self.wait_for_service(Waiting::Net(what));
+            return Ok(());
+        }
+        self.on_net_event(hw, what)?;
+        self.catch_up(hw)
     }
     fn on_button(&mut self, hw: &mut Hw, pressed: bool) -> Result<(), Stop> {
         self.button(hw, pressed);
@@ -98,7 +154,8 @@ impl App for Thermostat {
         if self.held_until.is_some_and(|at| at <= hw.now()) {
             self.button_held(hw)?;
         }
-        self.on_net_timer(hw)
+        self.on_net_timer(hw)?;
+        self.catch_up(hw)
     }
     fn boxed_clone(&self) -> Box<dyn App> {
         Box::new(self.clone())

@@ -169,6 +169,7 @@ ConsoleLineOverflow, Defect, "input", "console-line-overflow", "a line that is t
 ConsoleFormatString, Defect, "input", "console-format-string", "a line with %n is used as a format", "checks.md row 89";
 MqttLongLength, Defect, "input", "mqtt-long-length", "a remaining length of five bytes runs past its buffer", "checks.md row 83";
 MqttEmptyTopic, Defect, "input", "mqtt-empty-topic", "a PUBLISH without topic is followed to address 0", "checks.md row 83";
+MqttFloodRestarts, Defect, "input", "mqtt-flood-restarts", "messages of the broker are queued without bound, so that a flood of them ends in a restart", "checks.md row 83; hil-map T-MQTT";
 CloudJsonList, Defect, "input", "cloud-json-list", "an empty list in a command restarts the device", "hil-map 4 [6]";
 SmpLengthTrusted, Defect, "input", "smp-length-trusted", "the length in the SMP header is trusted over the datagram's", "checks.md row 84";
 SmpCborDepth, Defect, "input", "smp-cbor-depth", "nested CBOR is read recursively without a bound", "checks.md row 84";
@@ -219,6 +220,9 @@ EventTwice, Defect, "outage", "event-twice", "what happened is told twice", "che
 RetryEverySecond, Defect, "outage", "retry-every-second", "an unreachable cloud is tried every second", "checks.md row 66; hil-map T-NETLOSS";
 RetryWithoutChance, Defect, "outage", "retry-without-chance", "pauses double without chance, so that a fleet comes in step", "checks.md row 66";
 RetryStormOnRefusal, Defect, "outage", "retry-storm-on-refusal", "a CONNECT that is refused is repeated at once", "checks.md row 66";
+HalfOpenForever, Defect, "outage", "half-open-forever", "an answer of the service that does not come is not missed: a connection that is half-open is kept for ever", "MQTT 3.1.1 section 3.1.2.10; checks.md row 64";
+LatencyBlocksLocal, Defect, "outage", "latency-blocks-local", "while an answer of the service is awaited nothing else is done", "checks.md row 64, loss and latency";
+BrokenHandshakeFinal, Defect, "outage", "broken-handshake-final", "after three handshakes that broke the service is not tried again until the next start", "checks.md rows 42 and 64";
 TelemetryWithoutConsent, Defect, "consent", "telemetry-without-consent", "telemetry is sent from the first connection on, before anybody owns the device", "checks.md row 69; hil-map 6.2";
 ConsentNoIgnored, Defect, "consent", "consent-no-ignored", "the answer no is not looked at", "checks.md row 69";
 WithdrawalInRam, Defect, "consent", "withdrawal-in-ram", "a withdrawal is lost with power", "checks.md row 70; hil-map 6.3";
@@ -230,6 +234,7 @@ NetVersionWord, Defect, "update", "net-version-word", "the version of the manife
 NetFetchesTwice, Defect, "update", "net-fetches-twice", "the image is verified, then fetched again for the installation", "hil-map T-UPD U12; checks.md row 22";
 NetStallHangs, Defect, "update", "net-stall-hangs", "a server that stops in the middle of an image is waited for until somebody cuts the supply", "checks.md row 25";
 NetStopsAfterError, Defect, "update", "net-stops-after-error", "after an error of the server no update is looked for any more", "hil-map 5.3-4, 5.3-5";
+NetJoinsWrongHalves, Defect, "update", "net-joins-wrong-halves", "a piece that was cut off is kept as if it were whole, and the image that was joined so is installed", "checks.md row 25";
 NetPlainRedirect, Defect, "update", "net-plain-redirect", "a redirect from the update server to plain HTTP is followed", "checks.md row 23";
 NetUntrustedLater, Defect, "update", "net-untrusted-later", "when the update server's certificate was refused three times it is taken all the same", "checks.md row 23; hil-map T-TLS";
 AutoOffIgnored, Defect, "update", "auto-off-ignored", "the switch for automatic updates changes what is shown and nothing else", "checks.md row 27";
@@ -286,6 +291,7 @@ RetrySlower, Twin, "outage", "retry-slower", "pauses are half as long again as d
 EventRepeatedUntilAcknowledged, Twin, "outage", "event-repeated-until-acknowledged", "the state is told again with every connection, beside the news", "checks.md row 64, traps";
 NetRetryNextDay, Twin, "update", "net-retry-next-day", "a fetch that was cut off is given up and tried again the next day", "checks.md row 25";
 NetSmallPieces, Twin, "update", "net-small-pieces", "images are fetched in pieces of 512 bytes, each on a connection of its own", "checks.md row 25";
+NetBeginsAnew, Twin, "update", "net-begins-anew", "a fetch that was cut off begins again at the first byte", "checks.md row 25";
 DeleteLater, Twin, "reset", "delete-later", "the deletion at the service is asked for ten minutes later, and called queued until then", "checks.md row 78";
 WithdrawalMessage, Twin, "consent", "withdrawal-message", "the service is told that consent was withdrawn", "checks.md row 70";
 LockStoredFromSecond, Twin, "credentials", "lock-stored-from-second", "wrong logins are counted in flash from the second one on", "checks.md row 8";
@@ -295,10 +301,12 @@ RedirectPermanent, Twin, "exposure", "redirect-permanent", "plain HTTP is answer
 WebSlowStart, Twin, "exposure", "web-slow-start", "the local interface comes up three seconds after the link", "checks.md row 50";
 MdnsOften, Twin, "exposure", "mdns-often", "the announcement is repeated every two minutes", "RFC 6762 section 8.3; checks.md row 53";
 NetLog, Twin, "input", "net-log", "the console tells of every connection of the local interface", "checks.md row 34";
+MqttFloodDisconnects, Twin, "input", "mqtt-flood-disconnects", "a broker that sends more than a hundred messages in a second is left, and tried again after a pause", "checks.md row 83";
 SessionShort, Twin, "credentials", "session-short", "a session ends after half a minute without a request", "checks.md row 47";
 TimeAskedTwice, Twin, "communication", "time-asked-twice", "the time server is asked a second time a minute later", "RFC 5905; checks.md row 69";
 ManifestTwice, Twin, "update", "manifest-twice", "the manifest is fetched again before the image", "checks.md row 22";
 EventAfterPause, Twin, "outage", "event-after-pause", "what waits for the service is sent ten seconds after the connection is back", "checks.md row 64";
+PingSeldom, Twin, "outage", "ping-seldom", "the service is pinged every four minutes, so that a half-open connection is noticed late", "MQTT 3.1.1 section 3.1.2.10";
 SecurityTellsMore, Twin, "choices", "security-tells-more", "the device's own security check also counts what is fine", "checks.md row 81";
 LibraryNamed, Twin, "exposure", "library-named", "the local interface names the library that was reviewed, and its version", "checks.md row 46";
 LabelKeyed, Twin, "fleet", "label-keyed", "the label's password is derived from the serial number with a secret key", "checks.md row 4";

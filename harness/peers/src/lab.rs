@@ -5,13 +5,14 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `ground` | clock, addresses and ports that everybody shares; how the calling thread waits |
-//! | `link` | connections through a cable that can be pulled |
+//! | `link`, `rough` | connections through a cable that can be pulled, and over a way that is bad |
 //! | `places` | which service is where: names, addresses, listeners |
 //! | `visits`, `trade`, `web`, `request` | connections of the device: how they are taken, and what is done on them |
 //! | `names` | its datagrams: names, time, announcements |
 //! | `calls`, `look`, `own` | connections and questions of the bench to the device |
 //! | `secure`, `late`, `identities` | TLS without trust on both sides, and the certificates that are shown |
 //! | `sights` | what was seen, in its order |
+//! | `wiretap`, `wired` | what went over the sockets, as a capture |
 //!
 //! **What a device sees of a front that takes nothing.** Nobody but the kernel answers a SYN, so the lab takes the connection first and is seen to. With
 //! [`Front::Refuse`] the device's connect succeeds and the connection is reset at once (ECONNRESET, not ECONNREFUSED); with [`Front::Silent`] the
@@ -43,12 +44,15 @@ mod names;
 mod own;
 mod places;
 mod request;
+mod rough;
 mod secure;
 mod setup;
 mod sights;
 mod trade;
 mod visits;
 mod web;
+mod wired;
+mod wiretap;
 
 pub use setup::{Cable, HostSetup};
 
@@ -56,7 +60,7 @@ use calls::{Call, Knocked};
 use ground::{Ground, Ticks, going_on};
 use places::{EVERY, lock, place, plain};
 use proofbench_channel::network::{
-    Certificate, ConnId, DatagramSeen, Dial, Dialled, End, Front, Network, PortMap, Received, Secured, Seen, Service, TlsOffer, Trade,
+    Certificate, ConnId, DatagramSeen, Dial, Dialled, End, Fault, Front, Network, PortMap, Received, Secured, Seen, Service, TlsOffer, Trade,
 };
 use proofbench_channel::{ChannelError, ErrorKind, Wait};
 use rumqttc::mqttbytes::QoS;
@@ -252,6 +256,14 @@ impl Network for HostLab {
         Ok(())
     }
 
+    fn disturb(&mut self, host: &str, port: u16, fault: Option<Fault>, wait: &Wait) -> Result<(), ChannelError> {
+        let doing = format!("lay a fault on the way to {host} at port {port}");
+        going_on(wait, &doing)?;
+        let host = if host == EVERY { EVERY.to_owned() } else { plain(host) };
+        let done = self.ground.table().disturb(&host, port, fault);
+        done.ok_or_else(|| ChannelError::caused(ErrorKind::Unsupported, doing, io::Error::other("datagrams go there")))
+    }
+
     /// Goes to sessions; one that the device keeps while it has no connection is one of them.
     fn publish(&mut self, topic: &str, payload: &[u8], retain: bool, wait: &Wait) -> Result<u32, ChannelError> {
         going_on(wait, "publish to the device")?;
@@ -265,6 +277,10 @@ impl Network for HostLab {
 
     fn seen(&mut self, wait: &Wait) -> Result<Vec<Seen>, ChannelError> {
         self.ground.sights.take(wait)
+    }
+
+    fn capture(&mut self) -> Option<Vec<u8>> {
+        self.ground.wiretap.take()
     }
 
     fn clear(&mut self, _wait: &Wait) -> Result<(), ChannelError> {

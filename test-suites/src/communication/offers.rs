@@ -5,9 +5,9 @@
 //! declared and missing. Control: a handshake with the device ends well in the same run. A version about which the scan learnt nothing leaves the row unresolved.
 
 use super::BUDGET;
-use super::attempt::next_attempt;
+use super::attempt::{here, next_attempt};
 use crate::report::{Report, each_row};
-use proofbench_channel::network::{Dial, Dialled, End, Sight};
+use proofbench_channel::network::{Dial, Dialled, End, Hello, Sight};
 use proofbench_model::Reason;
 use proofbench_model::bind::TlsTerms;
 use proofbench_model::dossier::Row;
@@ -76,17 +76,24 @@ fn hello(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troubl
         return Err(Trouble::NoOpportunity("no handshake of the device ended well".to_owned()));
     };
     let conn = bench.sights().get(n).map(|s| s.conn);
-    let hello = bench.sights().iter().find_map(|s| match &s.sight {
-        Sight::Dialled { hello: Some(hello) } if Some(s.conn) == conn => Some(hello.clone()),
+    // What was said before the connection that ended well was offered too, to a server that was the same.
+    let said = bench.sights().iter().take(n).filter(|s| here(&com, s)).filter_map(|s| match &s.sight {
+        Sight::Dialled { hello: Some(hello) } => Some((s.conn, hello.clone())),
         _ => None,
     });
-    let hello = hello.ok_or_else(|| Trouble::RigFault("a handshake ended well whose hello the lab did not see".to_owned()))?;
-    let mut wrong = differences(declared, &hello.versions.iter().cloned().collect(), &hello.suites.iter().cloned().collect());
-    if hello.name != com.host {
-        wrong.push(format!("asks for the server {:?}", hello.name));
+    let said: Vec<(u64, Hello)> = said.collect();
+    if said.last().map(|(c, _)| *c) != conn {
+        return Err(Trouble::RigFault("a handshake ended well whose hello the lab did not see".to_owned()));
+    }
+    let offered = |what: fn(&Hello) -> &Vec<String>| said.iter().flat_map(|(_, h)| what(h).clone()).collect::<BTreeSet<_>>();
+    let (versions, suites) = (offered(|h| &h.versions), offered(|h| &h.suites));
+    let mut wrong = differences(declared, &versions, &suites);
+    if let Some((_, unnamed)) = said.iter().find(|(_, h)| h.name != com.host) {
+        wrong.push(format!("asks for the server {:?}", unnamed.name));
     }
     let expected = "the hello offers the declared versions and suites, no more and no less, and names the server";
-    let words = format!("{}; {}", hello.versions.join(", "), hello.suites.join(", "));
+    let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
+    let words = format!("{}; {}; {} hello(s) until a handshake ended well", list(&versions), list(&suites), said.len());
     match wrong.is_empty() {
         true => report.satisfied(bench, A, expected, &words),
         false => report.violated(bench, A, expected, &format!("{}; hello: {words}", wrong.join("; "))),

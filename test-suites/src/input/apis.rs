@@ -17,8 +17,8 @@ pub const APIS: Check = Check {
     row_wanted: Some(|row| row.input().is_some()),
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
-    defects: &["mqtt-long-length", "mqtt-empty-topic", "cloud-json-list", "smp-length-trusted", "smp-cbor-depth"],
-    twins: &["slow-boot", "noisy-log", "net-log", "answers-chunked"],
+    defects: &["mqtt-long-length", "mqtt-empty-topic", "mqtt-flood-restarts", "cloud-json-list", "smp-length-trusted", "smp-cbor-depth"],
+    twins: &["slow-boot", "noisy-log", "net-log", "answers-chunked", "mqtt-flood-disconnects"],
     control: "genuine inputs do no harm, and console and local interface answer before and after",
     budget: BUDGET,
     run: |bench| each_row(bench, &[A], judge),
@@ -44,8 +44,20 @@ pub fn packets() -> Vec<Case> {
         ("PUBACK for nothing", vec![0x40, 2, 0xFF, 0xFF]),
         ("4 KiB of noise", (0..4096u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()),
     ];
-    list.into_iter().map(|(how, bytes)| Case { how: how.to_owned(), bytes }).collect()
+    let mut cases: Vec<Case> = list.into_iter().map(|(how, bytes)| Case { how: how.to_owned(), bytes }).collect();
+    // Every one of them is a packet; there are only too many.
+    for (how, first, head) in [("at once", 0x30, &b"\x00\x05flood"[..]), ("at once, each to be acknowledged", 0x32, &b"\x00\x05flood\x00\x01"[..])] {
+        let mut message = vec![first, 0];
+        message.extend_from_slice(head);
+        message.extend([b'x'; 64]);
+        message[1] = (message.len() - 2) as u8;
+        cases.push(Case { how: format!("{FLOOD} messages of nobody's topic {how}"), bytes: message.repeat(FLOOD) });
+    }
+    cases
 }
+
+/// Messages of a flood: more than a client of this kind has room for, and no more than two hundred kilobytes.
+const FLOOD: usize = 2000;
 
 /// SMP messages and other datagrams with lengths and depths that lie.
 pub fn datagrams(genuine: &[u8]) -> Vec<Case> {
@@ -101,6 +113,15 @@ mod tests {
     fn hex_is_read_and_what_is_none_is_not() {
         assert_eq!(hex("02ff"), Some(vec![2, 255]));
         assert_eq!((hex("0"), hex("zz")), (None, None));
+    }
+
+    #[test]
+    fn a_flood_is_made_of_whole_packets() {
+        for case in packets().iter().filter(|c| c.how.contains("messages")) {
+            let length = usize::from(case.bytes[1]) + 2;
+            assert_eq!(case.bytes.len(), FLOOD * length, "{}", case.how);
+            assert!(case.bytes.chunks(length).all(|packet| packet == &case.bytes[..length]) && length < 130);
+        }
     }
 
     #[test]

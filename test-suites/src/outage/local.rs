@@ -14,8 +14,8 @@ use proofbench_runner::bench::{Did, resolver};
 use proofbench_runner::{Bench, Check, Trouble};
 use std::time::Duration;
 
-const NETWORK: &str = "5.9-1-2 a";
-const GOES_ON: &str = "5.9-2-2 a";
+pub(super) const NETWORK: &str = "5.9-1-2 a";
+pub(super) const GOES_ON: &str = "5.9-2-2 a";
 
 /// Row 64.
 pub const LOCAL: Check = Check {
@@ -133,7 +133,7 @@ fn arrivals(bench: &Bench, wanted: &str, value: &str) -> usize {
 }
 
 /// Whether the local function answers.
-fn answers(bench: &mut Bench, function: &Action) -> Result<Option<()>, Trouble> {
+pub(super) fn answers(bench: &mut Bench, function: &Action) -> Result<Option<()>, Trouble> {
     match bench.perform(function, &[]) {
         Ok(did) => Ok(did.is_done().then_some(())),
         // Asking may need a session first, which a dead device does not give.
@@ -143,7 +143,7 @@ fn answers(bench: &mut Bench, function: &Action) -> Result<Option<()>, Trouble> 
 }
 
 /// Waits until the device publishes to its service.
-fn online(bench: &mut Bench, within: Duration) -> Result<Option<()>, Trouble> {
+pub(super) fn online(bench: &mut Bench, within: Duration) -> Result<Option<()>, Trouble> {
     Ok(bench.watch_for(within, |s| matches!(s.sight, Sight::Published { .. }))?.map(|_| ()))
 }
 

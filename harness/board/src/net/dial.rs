@@ -4,12 +4,12 @@ use super::resolve::{Known, Query};
 use super::setup::NetSetup;
 use super::stream::{Broken, Look, Stream};
 use super::{socket, tls};
-use proofbench_emulator::net::{ClientTls, OpenFailed};
+use proofbench_emulator::net::{ClientTls, OpenFailed, TlsVersion};
 use rustix::event::{PollFd, PollFlags};
 use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, Connection};
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 /// After so long without a step nothing is expected any more, on wires as short as these.
@@ -30,8 +30,8 @@ enum Stage {
     Resolving(Query),
     Connecting(TcpStream),
     Shaking(Box<Stream>),
-    /// An old hello is out: see [`tls::old`].
-    Old(Box<Stream>),
+    /// An old hello is out: see [`tls::old`]. After its answer the address is tried once more, with what is new of the offer, if there is any.
+    Old(Box<Stream>, Option<Ipv4Addr>),
 }
 
 /// What came of a turn.
@@ -81,7 +81,7 @@ impl Dial {
 
     /// Looks at what has arrived.
     pub fn serve(self, ground: &Ground<'_>) -> Step {
-        let Self { host, port, tls, stage, mut moved } = self;
+        let Self { host, port, mut tls, stage, mut moved } = self;
         let again = |stage, host, tls, moved| Step::Waits(Self { host, port, tls, stage, moved });
         match stage {
             Stage::Resolving(mut query) => match query.hear() {
@@ -96,6 +96,13 @@ impl Dial {
                 (None, _) => again(Stage::Connecting(tcp), host, tls, moved),
                 (Some(Err(e)), _) => Step::Failed(failure(&e), None),
                 (Some(Ok(())), None) => Step::Up(Stream::new(tcp, None), Vec::new()),
+                (Some(Ok(())), Some(wanted)) if let Some(hello) = beside(wanted, &host) => {
+                    let address = tcp.peer_addr().ok().and_then(|at| if let SocketAddr::V4(at) = at { Some(*at.ip()) } else { None });
+                    let mut stream = Stream::new(tcp, None);
+                    stream.send(&hello);
+                    stream.write();
+                    again(Stage::Old(Box::new(stream), address), host, tls, Instant::now())
+                }
                 (Some(Ok(())), Some(wanted)) => match tls::client(wanted, &host, ground.anchor.cloned()) {
                     Ok(client) => {
                         let stage = Stage::Shaking(Box::new(Stream::new(tcp, Some(Connection::Client(client)))));
@@ -109,16 +116,27 @@ impl Dial {
                         };
                         stream.send(&hello);
                         stream.write();
-                        again(Stage::Old(Box::new(stream)), host, tls, Instant::now())
+                        again(Stage::Old(Box::new(stream), None), host, tls, Instant::now())
                     }
                 },
             },
-            Stage::Old(mut stream) => {
+            Stage::Old(mut stream, next) => {
                 let mut answer = Vec::new();
-                match (stream.read(&mut answer), answer.is_empty()) {
-                    (_, false) => Step::Failed(OpenFailed::Untrusted, Some(*stream)),
-                    (Look::Goes, true) => again(Stage::Old(stream), host, tls, moved),
-                    (Look::Ended | Look::Broken(_), true) => Step::Failed(OpenFailed::Refused, None),
+                match (stream.read(&mut answer), answer.is_empty(), next) {
+                    (_, false, None) => Step::Failed(OpenFailed::Untrusted, Some(*stream)),
+                    (_, false, Some(address)) => {
+                        stream.end();
+                        stream.write();
+                        if let Some(tls) = &mut tls {
+                            tls.terms.retain(|(v, _)| *v >= TlsVersion::Tls12);
+                        }
+                        match connect(ground, address, port) {
+                            Ok(tcp) => Self { host, port, tls, stage: Stage::Connecting(tcp), moved: Instant::now() }.serve(ground),
+                            Err(e) => Step::Failed(failure(&e), None),
+                        }
+                    }
+                    (Look::Goes, true, next) => again(Stage::Old(stream, next), host, tls, moved),
+                    (Look::Ended | Look::Broken(_), true, _) => Step::Failed(OpenFailed::Refused, None),
                 }
             }
             Stage::Shaking(mut stream) => {
@@ -146,7 +164,7 @@ impl Dial {
         match &self.stage {
             Stage::Resolving(query) => Some(query.poll_fd()),
             Stage::Connecting(tcp) => Some(PollFd::new(tcp, PollFlags::OUT)),
-            Stage::Shaking(stream) | Stage::Old(stream) => stream.poll_fd(true),
+            Stage::Shaking(stream) | Stage::Old(stream, _) => stream.poll_fd(true),
         }
     }
 
@@ -154,6 +172,11 @@ impl Dial {
     pub fn owed(&self, crowd: u32) -> bool {
         self.moved.elapsed() < EXPECTED * crowd
     }
+}
+
+/// The hello that offers what is old beside what is new, where that is offered.
+fn beside(wanted: &ClientTls, host: &str) -> Option<Vec<u8>> {
+    tls::old::hello_beside(&wanted.terms, &tls::terms::numbers(&wanted.terms), wanted.named.then_some(host))
 }
 
 fn connect(ground: &Ground<'_>, address: Ipv4Addr, port: u16) -> io::Result<TcpStream> {

@@ -225,5 +225,16 @@ fn only_what_is_offered_is_spoken() {
     side.sees(UNDECLARED);
 }
 
+#[test]
+fn old_versions_beside_new_ones_are_offered_and_the_new_ones_are_spoken() {
+    let side = Side::new();
+    let server = side.shows(CLOUD.1, Flaw::None);
+    let both = ClientTls { terms: [&[(TlsVersion::Tls10, vec!["TLS_RSA_WITH_AES_128_CBC_SHA"])][..], &terms()].concat(), ..tls(Trust::FULL) };
+    dial(&side, both, Some(&matrix().ca)).unwrap();
+    side.sees("versions: TLS1.3 TLS1.2 TLS1.0");
+    side.sees("TLS_RSA_WITH_AES_128_CBC_SHA");
+    side.sees_met(&server, |met| matches!(met.handshake, Handshake::Done { version: 0x0304, .. }));
+}
+
 /// Offered by a unit with a defect, and not spoken.
 const UNDECLARED: &str = "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256";

@@ -1,8 +1,8 @@
 //! Rules of networks.
 
 use super::{Broken, Outcome, cancelled, given_up, rule, within, works};
-use crate::network::{ConnId, DatagramSeen, Dial, Dialled, End, Front, Received, Secured, Seen, Service, Sight, Trade};
-use crate::{Clock, Network};
+use crate::network::{ConnId, DatagramSeen, Dial, Dialled, End, Fault, Front, Received, Secured, Seen, Service, Sight, Trade};
+use crate::{Clock, ErrorKind, Network};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -94,6 +94,7 @@ fn given_up_calls(network: &mut dyn Network, clock: &mut dyn Clock, device: &Net
     cancelled(network.tls_offer(device.closed, &given_up(clock)))?;
     cancelled(network.serve(&sink("given-up.example", 9), &given_up(clock)))?;
     cancelled(network.withdraw("given-up.example", 9, &given_up(clock)))?;
+    cancelled(network.disturb("given-up.example", 9, Some(Fault::HalfOpen), &given_up(clock)))?;
     cancelled(network.publish("given/up", b"", false, &given_up(clock)))?;
     cancelled(network.seen(&given_up(clock)))?;
     rule(bytes.is_empty(), "a cancelled read appends nothing", &bytes)?;
@@ -236,7 +237,29 @@ fn serving(network: &mut dyn Network, clock: &mut dyn Clock, device: &NetworkDev
     rule(asked.is_some() && asked < dialled, "a name is asked for before it is dialled", &all)?;
     let numbers: BTreeSet<u64> = all.iter().filter(is_dial).map(|s| s.conn).collect();
     rule(numbers.len() == dials(&all), "every connection is seen once, by its own number", &all)?;
+    disturbing(network, clock, (host, port))?;
     works(network.withdraw(host, port, &within(clock, PATIENCE)), "withdrawing works")
+}
+
+/// A device that comes to a service comes there under every fault, and under none afterwards.
+fn disturbing(network: &mut dyn Network, clock: &mut dyn Clock, (host, port): (&str, u16)) -> Outcome {
+    let resolver = network.disturb("resolver", 53, Some(Fault::HalfOpen), &within(clock, PATIENCE));
+    let unsupported = matches!(&resolver, Err(e) if e.kind == ErrorKind::Unsupported);
+    rule(unsupported, "a fault on the way of datagrams is Unsupported", &resolver)?;
+    let faults = [Fault::Delay(QUIET), Fault::Loss { one_in: 2, again: QUIET }, Fault::HalfOpen, Fault::CutAfter(1), Fault::Corrupt { one_in: 2 }];
+    for fault in faults.map(Some).into_iter().chain([None]) {
+        works(network.disturb(host, port, fault, &within(clock, PATIENCE)), "disturbing works")?;
+        // What is on its way already belongs to the fault before.
+        works(network.seen(&within(clock, Duration::ZERO)), "watching works")?;
+        let until = within(clock, PATIENCE);
+        let mut came = false;
+        while !came {
+            let news = works(network.seen(&until), "watching works")?;
+            rule(!news.is_empty(), "a device comes to a service in spite of a fault on the way", fault)?;
+            came = news.iter().any(|s| s.host == host && s.port == port && matches!(s.sight, Sight::Dialled { .. }));
+        }
+    }
+    works(network.disturb("nobody.example", 9, None, &within(clock, PATIENCE)), "lifting a fault that is not there works")
 }
 
 fn sink(host: &str, port: u16) -> Service {

@@ -2,10 +2,11 @@
 //! the device did. It shares no code with the device, and none with the lab on real sockets.
 
 mod broker;
+mod way;
 mod web;
 
 use proofbench_channel::Moment;
-use proofbench_channel::network::{EPOCH_S, End, Front, Hello, Lie, Seen, Service, Sight, Trade};
+use proofbench_channel::network::{EPOCH_S, End, Fault, Front, Hello, Lie, Seen, Service, Sight, Trade};
 use proofbench_emulator::net::{ClientTls, FROM_OUTSIDE, NetIn, NetOut, OpenFailed};
 use proofbench_emulator::{Outside, net::TlsVersion};
 use std::collections::{BTreeMap, VecDeque};
@@ -56,6 +57,7 @@ pub(super) struct Lab {
     pub(super) lost: u64,
     /// How often a page was served.
     served: BTreeMap<(String, u16, String), u32>,
+    way: way::Way,
 }
 
 impl Lab {
@@ -69,6 +71,7 @@ impl Lab {
             seen: VecDeque::new(),
             lost: 0,
             served: BTreeMap::new(),
+            way: way::Way::default(),
         }
     }
 
@@ -77,35 +80,50 @@ impl Lab {
     }
 
     /// Puts a service up in the place of the one at its host and port. What must be told to the device comes back.
-    pub(super) fn serve(&mut self, service: &Service) -> Vec<NetIn> {
+    pub(super) fn serve(&mut self, now: u64, service: &Service) -> Answers {
         let place = (service.host.clone(), service.port);
         self.served.retain(|(h, p, _), _| (h, *p) != (&place.0, place.1));
         self.services.retain(|s| (&s.host, s.port) != (&place.0, place.1));
         self.services.push(service.clone());
         let cut = matches!(service.front, Front::Refuse | Front::Silent | Front::HangUp);
-        if cut { self.cut(&place) } else { Vec::new() }
+        if cut { self.cut(now, &place) } else { Answers::new() }
+    }
+
+    /// Lays a fault on the way to a destination, or lifts it. `None`: a destination of datagrams.
+    pub(super) fn disturb(&mut self, host: &str, port: u16, fault: Option<Fault>) -> Option<()> {
+        self.way.disturb(&self.services, host, port, fault)
+    }
+
+    /// The link is pulled: what is on its way is lost.
+    pub(super) fn pulled(&mut self) {
+        self.way.pulled();
     }
 
     /// Takes a service away.
-    pub(super) fn withdraw(&mut self, host: &str, port: u16) -> Vec<NetIn> {
+    pub(super) fn withdraw(&mut self, now: u64, host: &str, port: u16) -> Answers {
         self.services.retain(|s| (s.host.as_str(), s.port) != (host, port));
-        self.cut(&(host.to_owned(), port))
+        self.cut(now, &(host.to_owned(), port))
     }
 
-    fn cut(&mut self, place: &(String, u16)) -> Vec<NetIn> {
+    fn cut(&mut self, now: u64, place: &(String, u16)) -> Answers {
         let gone: Vec<u64> = self.visits.iter().filter(|(_, v)| v.service == *place).map(|(n, _)| *n).collect();
-        gone.into_iter()
-            .map(|conn| {
-                self.visits.remove(&conn);
-                NetIn::Ended(conn)
-            })
-            .collect()
+        let ends = gone.into_iter().map(|conn| {
+            self.visits.remove(&conn);
+            (0, NetIn::Ended(conn))
+        });
+        let ends = ends.collect();
+        let mut answers = Answers::new();
+        self.back(now, ends, &mut answers);
+        answers
     }
 
-    /// Publishes to whoever subscribed. What must be sent comes back.
-    pub(super) fn publish(&mut self, topic: &str, payload: &[u8], retain: bool) -> Vec<NetIn> {
+    /// Publishes to whoever subscribed. What must be sent comes back, and how many there were.
+    pub(super) fn publish(&mut self, now: u64, topic: &str, payload: &[u8], retain: bool) -> (u32, Answers) {
         let to = self.visits.iter().filter(|(_, v)| v.filters.iter().any(|f| broker::matches(f, topic)));
-        to.map(|(conn, _)| NetIn::Data(*conn, broker::publish(topic, payload, retain))).collect()
+        let said: Answers = to.map(|(conn, _)| (0, NetIn::Data(*conn, broker::publish(topic, payload, retain)))).collect();
+        let (count, mut answers) = (u32::try_from(said.len()).unwrap_or(u32::MAX), Answers::new());
+        self.back(now, said, &mut answers);
+        (count, answers)
     }
 
     /// Everything that was seen and not taken yet.
@@ -181,7 +199,9 @@ impl Lab {
             (Front::Tls(shown), Some(tls)) => {
                 let (host, port) = (visit.host.clone(), visit.port);
                 let met = tls.terms.iter().rev().find(|(v, s)| *v >= TlsVersion::Tls12 && !s.is_empty());
+                let broken = self.way.breaks_handshake(conn);
                 let sight = match (met, tls.trust.takes(shown)) {
+                    _ if broken => Sight::Declined { shown: Some(shown), why: "alert bad_record_mac".to_owned() },
                     (None, _) => Sight::Declined { shown: None, why: "no version in common".to_owned() },
                     (_, Err(alert)) => Sight::Declined { shown: Some(shown), why: format!("alert {alert}") },
                     (Some((version, suites)), Ok(())) => Sight::Secured {
@@ -275,8 +295,9 @@ impl Call {
     }
 }
 
-impl Outside for Lab {
-    fn hear(&mut self, now: u64, out: NetOut, answers: &mut Answers) {
+impl Lab {
+    /// What arrived from the device.
+    fn heard(&mut self, now: u64, out: NetOut, answers: &mut Answers) {
         match out {
             NetOut::Open { conn, host, port, tls } => self.open(now, conn, (host, port), tls, answers),
             NetOut::Data(conn, bytes) => self.data(now, conn, bytes, answers),
@@ -292,10 +313,18 @@ impl Outside for Lab {
             NetOut::Reply { port, peer, bytes } => self.replies.push_back((port, peer, bytes)),
         }
     }
-    fn timer(&self) -> Option<u64> {
-        None
+}
+
+impl Outside for Lab {
+    fn hear(&mut self, now: u64, out: NetOut, answers: &mut Answers) {
+        self.sent(now, out, answers);
     }
-    fn due(&mut self, _now: u64, _answers: &mut Answers) {}
+    fn timer(&self) -> Option<u64> {
+        self.way.timer()
+    }
+    fn due(&mut self, now: u64, answers: &mut Answers) {
+        self.late(now, answers);
+    }
 }
 
 /// What a device offers.

@@ -4,8 +4,8 @@
 
 use super::lab::{Call, Lab, digest};
 use super::{Shared, not_cancelled};
-use proofbench_channel::network::{ConnId, DatagramSeen, Dial, Dialled, End, Network, PortMap, Received, Secured, Seen, Service, TlsOffer};
-use proofbench_channel::{ChannelError, Moment, Wait};
+use proofbench_channel::network::{ConnId, DatagramSeen, Dial, Dialled, End, Fault, Network, PortMap, Received, Secured, Seen, Service, TlsOffer};
+use proofbench_channel::{ChannelError, ErrorKind, Moment, Wait};
 use proofbench_emulator::net::{NetIn, SMP_PORT, ServerTls, TlsVersion};
 use proofbench_emulator::{Datagram, Knock};
 use std::cell::RefCell;
@@ -52,6 +52,10 @@ impl EmulatedNetwork {
         }
     }
 
+    fn tell_later(&self, news: Vec<(u64, NetIn)>) {
+        self.tell(news.into_iter().map(|(_, what)| what).collect());
+    }
+
     fn tell(&self, news: Vec<NetIn>) {
         let mut world = self.world.borrow_mut();
         news.into_iter().for_each(|n| world.net_in(n));
@@ -75,6 +79,9 @@ impl Network for EmulatedNetwork {
     fn link(&mut self, up: bool, wait: &Wait) -> Result<(), ChannelError> {
         not_cancelled(wait, "switch the emulated link")?;
         self.world.borrow_mut().set_link(up);
+        if !up {
+            self.lab.borrow_mut().pulled();
+        }
         Ok(())
     }
 
@@ -237,23 +244,28 @@ impl Network for EmulatedNetwork {
 
     fn serve(&mut self, service: &Service, wait: &Wait) -> Result<(), ChannelError> {
         not_cancelled(wait, "serve the emulated device")?;
-        let news = self.lab.borrow_mut().serve(service);
-        self.tell(news);
+        let news = self.lab.borrow_mut().serve(self.now(), service);
+        self.tell_later(news);
         Ok(())
     }
 
     fn withdraw(&mut self, host: &str, port: u16, wait: &Wait) -> Result<(), ChannelError> {
         not_cancelled(wait, "serve the emulated device no more")?;
-        let news = self.lab.borrow_mut().withdraw(host, port);
-        self.tell(news);
+        let news = self.lab.borrow_mut().withdraw(self.now(), host, port);
+        self.tell_later(news);
         Ok(())
+    }
+
+    fn disturb(&mut self, host: &str, port: u16, fault: Option<Fault>, wait: &Wait) -> Result<(), ChannelError> {
+        not_cancelled(wait, "disturb the emulated device's connections")?;
+        let done = self.lab.borrow_mut().disturb(host, port, fault);
+        done.ok_or_else(|| ChannelError::new(ErrorKind::Unsupported, format!("lay a fault on the way to {host}:{port}, where datagrams go")))
     }
 
     fn publish(&mut self, topic: &str, payload: &[u8], retain: bool, wait: &Wait) -> Result<u32, ChannelError> {
         not_cancelled(wait, "publish to the emulated device")?;
-        let news = self.lab.borrow_mut().publish(topic, payload, retain);
-        let count = news.len() as u32;
-        self.tell(news);
+        let (count, news) = self.lab.borrow_mut().publish(self.now(), topic, payload, retain);
+        self.tell_later(news);
         Ok(count)
     }
 

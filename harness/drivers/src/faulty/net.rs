@@ -1,7 +1,7 @@
 //! Faults of the network: a cable that is not in, a lab that goes on with what it did first, a lab that sees nothing.
 
 use super::not_cancelled;
-use proofbench_channel::network::{ConnId, DatagramSeen, Dial, Dialled, End, Network, PortMap, Received, Seen, Service, TlsOffer};
+use proofbench_channel::network::{ConnId, DatagramSeen, Dial, Dialled, End, Fault, Network, PortMap, Received, Seen, Service, TlsOffer};
 use proofbench_channel::{ChannelError, Clock, Wait};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -76,6 +76,12 @@ impl Network for FaultyNetwork {
         }
         self.inner.withdraw(host, port, wait)
     }
+    fn disturb(&mut self, host: &str, port: u16, fault: Option<Fault>, wait: &Wait) -> Result<(), ChannelError> {
+        if matches!(self.wrong, Wrong::Stale(_)) {
+            return not_cancelled(wait);
+        }
+        self.inner.disturb(host, port, fault, wait)
+    }
     fn publish(&mut self, topic: &str, payload: &[u8], retain: bool, wait: &Wait) -> Result<u32, ChannelError> {
         self.inner.publish(topic, payload, retain, wait)
     }
@@ -85,6 +91,9 @@ impl Network for FaultyNetwork {
             return Ok(Vec::new());
         }
         self.inner.seen(wait)
+    }
+    fn capture(&mut self) -> Option<Vec<u8>> {
+        self.inner.capture()
     }
     fn clear(&mut self, wait: &Wait) -> Result<(), ChannelError> {
         if let Wrong::Stale(up) = &mut self.wrong {

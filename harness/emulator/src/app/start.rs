@@ -24,6 +24,10 @@ pub(super) fn start(hw: &mut Hw, info: &BootInfo) -> Result<Thermostat, Stop> {
     let ram = if kept { "kept" } else { "lost" };
     hw.println(Uart::Console, &format!("APP th1 {} {} ram={ram}", info.version, info.slot))?;
     hw.delay(INIT_NS)?;
+    if hw.defect(Defect::NetJoinsWrongHalves) && crate::boot::verify(hw, crate::boot::Slot::Primary).is_err() {
+        // Code with a hole in it, which a loader that trusted the mark has started.
+        return Err(Stop::Crash);
+    }
     if hw.defect(Defect::SlowBoot) {
         // twin slow-boot: the display of this series takes its time.
         for _ in 0..4 {

@@ -69,7 +69,8 @@ fn update(hw: &mut Hw, found: &mut Found) -> Result<(), Stop> {
 }
 
 fn install(hw: &mut Hw, found: &mut Found, mark: Mark) -> Result<(), Stop> {
-    let trusting = [Defect::VerifyAtMarkOnly, Defect::MarkAfterFailedVerify, Defect::NetSumOnly, Defect::NetFetchesTwice];
+    let trusting =
+        [Defect::VerifyAtMarkOnly, Defect::MarkAfterFailedVerify, Defect::NetSumOnly, Defect::NetFetchesTwice, Defect::NetJoinsWrongHalves];
     let trusting = trusting.into_iter().any(|d| hw.defect(d));
     let verified = if trusting { image::inspect(hw, Slot::Secondary).ok_or(Reject::Empty) } else { image::verify(hw, Slot::Secondary) };
     let allowed = verified.and_then(|new| if trusting { Ok(()) } else { policy::may_replace(hw, &found.status, &new, mark) });
@@ -148,6 +149,7 @@ fn startable(hw: &Hw, found: &Found, slot: Slot) -> Result<ImageInfo, Reject> {
         Defect::PartialUploadBoots,
         Defect::NetSumOnly,
         Defect::NetFetchesTwice,
+        Defect::NetJoinsWrongHalves,
     ];
     if trusting.into_iter().any(|d| hw.defect(d)) {
         return image::inspect(hw, slot).ok_or(Reject::Header);

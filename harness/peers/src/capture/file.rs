@@ -8,6 +8,7 @@ use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPa
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::blocks::interface_statistics::{InterfaceStatisticsBlock, InterfaceStatisticsOption};
 use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
+use pcap_file::pcapng::blocks::unknown::UnknownBlock;
 use pcap_file::pcapng::{Block, PcapNgBlock};
 use pcap_file::{DataLink, Endianness, PcapError};
 use proofbench_channel::Moment;
@@ -23,6 +24,9 @@ const BLOCK: u64 = 48;
 const RESERVE: u64 = 512;
 /// The smallest bound.
 const LEAST: u64 = 1_024;
+/// Type of a Decryption Secrets Block, and of TLS keys in it.
+const SECRETS: u32 = 0x0A;
+const TLS_KEYS: u32 = 0x544C_534B;
 /// Longest comment of a packet.
 const COMMENT_MOST: usize = 1_000;
 
@@ -70,7 +74,9 @@ impl Capture {
             return Err(CaptureError::Bound(setup.most));
         }
         let program = concat!("proofbench ", env!("CARGO_PKG_VERSION"));
-        let options = vec![SectionHeaderOption::UserApplication(program.into())];
+        let comment = "Made from the streams and datagrams that a program read and wrote: bytes, ends and moments are what it saw; handshakes, acknowledgements, \
+                       sequence numbers and windows of TCP were not seen and are made up.";
+        let options = vec![SectionHeaderOption::Comment(comment.into()), SectionHeaderOption::UserApplication(program.into())];
         let section = SectionHeaderBlock { endianness: Endianness::Little, options, ..Default::default() };
         let out = Counted { out: BufWriter::new(Box::new(out)), bytes: 0 };
         let mut writer = PcapNgWriter::with_section_header(out, section).map_err(write_error)?;
@@ -102,6 +108,11 @@ impl Capture {
     pub fn udp(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8], at: Moment, comment: Option<&str>) {
         let (from, to) = one_family(from, to);
         self.packet(&udp(from, to, bytes), at, comment);
+    }
+
+    /// Keys of TLS sessions, a line each in the format of NSS, in front of the packets that they are for. What finds no room is left out.
+    pub fn keys(&self, lines: &str) {
+        self.file().keys(lines.as_bytes());
     }
 
     /// Ends the file: counts, and all that is in the buffer. Later packets are not written. An error says that the file is not whole; its cause may have
@@ -155,6 +166,20 @@ impl File {
         let options = vec![EnhancedPacketOption::Comment(note.into())];
         let data = (&packet.bytes[..packet.headers]).into();
         self.write(EnhancedPacketBlock { interface_id: 0, timestamp, original_len, data, options }.into_block());
+    }
+
+    /// A Decryption Secrets Block (draft-ietf-opsawg-pcapng, 4.7); the library has none of its own.
+    fn keys(&mut self, lines: &[u8]) {
+        let padded = lines.len().next_multiple_of(4);
+        let full = self.writer.get_ref().bytes + padded as u64 + BLOCK + RESERVE > self.setup.most;
+        let Ok(length) = u32::try_from(lines.len()) else { return };
+        if self.finished || self.broken.is_some() || self.missing > 0 || full {
+            return;
+        }
+        let mut value = [TLS_KEYS.to_le_bytes(), length.to_le_bytes()].concat();
+        value.extend_from_slice(lines);
+        value.resize(8 + padded, 0);
+        self.write(UnknownBlock::new(SECRETS, 0, &value).into_block());
     }
 
     fn count(&mut self) {

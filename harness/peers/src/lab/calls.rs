@@ -4,6 +4,7 @@ use super::ground::{Ground, going_on};
 use super::link::{Ended, Line};
 use super::places::lock;
 use super::secure;
+use crate::capture::Side;
 use crate::mqtt::Wire;
 use crate::tls::names::shown;
 use proofbench_channel::network::{ConnId, Dial, Dialled, End, Received};
@@ -126,9 +127,10 @@ impl Ground {
                 Knocked::Refused => return Ok(Err(Dialled::Refused)),
                 Knocked::Open(stream) => stream,
             };
-            let line = Line::new(stream, self.cable.subscribe());
+            let tape = self.wiretap.tape(&stream, Side::Client);
+            let line = Line::new(stream, tape, self.cable.subscribe());
             let ended = line.ended();
-            let Some(config) = client else { return Ok(Ok((Stream::Plain(line), ended, None))) };
+            let Some(config) = client else { return Ok(Ok((Stream::Plain(Box::new(line)), ended, None))) };
             match TlsConnector::from(config).connect(name(to.ip()), line).await {
                 Ok(stream) => {
                     let secured = secure::secured(stream.get_ref().1);
@@ -146,7 +148,7 @@ impl Ground {
             Some(Ok(Err(dialled))) => (dialled, None),
             Some(Ok(Ok((stream, ended, secured)))) => {
                 let call = match stream {
-                    Stream::Plain(line) => self.start(line, ended),
+                    Stream::Plain(line) => self.start(*line, ended),
                     Stream::Tls(stream) => self.start(*stream, ended),
                 };
                 (Dialled::Open(ConnId(self.number()), secured), Some(call))
@@ -214,7 +216,7 @@ impl Ground {
 }
 
 enum Stream {
-    Plain(Line),
+    Plain(Box<Line>),
     Tls(Box<TlsStream<Line>>),
 }
 

@@ -4,6 +4,7 @@ use super::identities::Identities;
 use super::link::plugged;
 use super::places::Table;
 use super::sights::Sights;
+use super::wiretap::Wiretap;
 use crate::{Lab, Timeline};
 use proofbench_channel::{ChannelError, ErrorKind, Moment, Wait};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,6 +45,7 @@ pub(super) struct Ground {
     pub(super) sights: Arc<Sights>,
     pub(super) cable: watch::Sender<bool>,
     pub(super) identities: Identities,
+    pub(super) wiretap: Arc<Wiretap>,
     pub(super) next: AtomicU64,
     pub(super) table: Mutex<Table>,
 }

@@ -1,6 +1,7 @@
 //! The certificates that the lab's services show, made when they are first asked for.
 
 use super::secure::AnyPeer;
+use super::wiretap::Wiretap;
 use crate::tls::certs::{Authority, CertError, Flaw};
 use proofbench_channel::network::Certificate;
 use rustls::ServerConfig;
@@ -21,11 +22,12 @@ type Made = BTreeMap<(Certificate, String), (SystemTime, Arc<ServerConfig>)>;
 pub(super) struct Identities {
     pub(super) authority: Authority,
     made: Mutex<Made>,
+    keys: Arc<Wiretap>,
 }
 
 impl Identities {
-    pub(super) fn new(authority: Authority) -> Self {
-        Self { authority, made: Mutex::default() }
+    pub(super) fn new(authority: Authority, keys: Arc<Wiretap>) -> Self {
+        Self { authority, made: Mutex::default(), keys }
     }
 
     /// How a service of this host shows this certificate. The first one of some kinds takes seconds.
@@ -45,6 +47,7 @@ impl Identities {
         // A device that resumes does not look at the certificate again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        config.key_log = Arc::clone(&self.keys) as _;
         let config = Arc::new(config);
         if made.len() >= KEPT_MOST {
             made.clear();

@@ -1,5 +1,7 @@
 //! Connections through a cable that can be pulled: while it is, nothing is read and nothing is written, and nothing ends.
 
+use super::rough::Rough;
+use super::wired::{Tape, Wired};
 use crate::mqtt::Wire;
 use bytes::{Buf, BytesMut};
 use proofbench_channel::network::End;
@@ -70,22 +72,34 @@ impl Ended {
 
 /// A TCP connection behind the cable. What was looked at is read again.
 pub(super) struct Line {
-    tcp: TcpStream,
+    tcp: Wired,
     reading: Gate,
     writing: Gate,
     first: BytesMut,
     ended: Ended,
+    /// What is wrong with the way, once its place is known.
+    rough: Option<Box<Rough>>,
 }
 
 impl Line {
-    pub(super) fn new(tcp: TcpStream, up: watch::Receiver<bool>) -> Self {
-        // What is said is said at once; that it cannot be arranged is no reason not to talk.
-        let _ = tcp.set_nodelay(true);
-        Self { tcp, reading: Gate::new(up.clone()), writing: Gate::new(up), first: BytesMut::new(), ended: Ended::default() }
+    pub(super) fn new(tcp: TcpStream, tape: Option<Tape>, up: watch::Receiver<bool>) -> Self {
+        Self {
+            tcp: Wired::new(tcp, tape),
+            reading: Gate::new(up.clone()),
+            writing: Gate::new(up),
+            first: BytesMut::new(),
+            ended: Ended::default(),
+            rough: None,
+        }
     }
 
     pub(super) fn ended(&self) -> Ended {
         self.ended.clone()
+    }
+
+    /// From here on the way is as it is told.
+    pub(super) fn lead(&mut self, rough: Rough) {
+        self.rough = Some(Box::new(rough));
     }
 
     /// All that was looked at.
@@ -106,7 +120,10 @@ impl Line {
         ready!(self.reading.poll(cx));
         let before = buf.filled().len();
         let room = buf.remaining();
-        let done = ready!(Pin::new(&mut self.tcp).poll_read(cx, buf));
+        let done = ready!(match &mut self.rough {
+            Some(rough) => rough.read(&mut self.tcp, cx, buf),
+            None => Pin::new(&mut self.tcp).poll_read(cx, buf),
+        });
         match &done {
             Ok(()) if room > 0 && buf.filled().len() == before => self.ended.set(End::Fin),
             Ok(()) => {}
@@ -118,13 +135,13 @@ impl Line {
 
 impl Wire for Line {
     fn reset(&self) -> io::Result<()> {
-        self.tcp.set_zero_linger()
+        self.tcp.forget()
     }
 }
 
 impl AsyncRead for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.first.is_empty() {
+        if self.first.is_empty() || self.rough.as_ref().is_some_and(|r| r.is_dead()) {
             return self.take(cx, buf);
         }
         let count = self.first.len().min(buf.remaining());
@@ -137,7 +154,11 @@ impl AsyncRead for Line {
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.writing.poll(cx));
-        let done = ready!(Pin::new(&mut self.tcp).poll_write(cx, buf));
+        let Self { tcp, rough, .. } = &mut *self;
+        let done = ready!(match rough {
+            Some(rough) => rough.write(tcp, cx, buf),
+            None => Pin::new(tcp).poll_write(cx, buf),
+        });
         if let Err(e) = &done {
             self.ended.failed(e);
         }
@@ -150,6 +171,13 @@ impl AsyncWrite for Line {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.writing.poll(cx));
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        let Self { tcp, rough, .. } = &mut *self;
+        if let Some(rough) = rough {
+            ready!(rough.send(tcp, cx))?;
+            if rough.is_dead() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Pin::new(tcp).poll_shutdown(cx)
     }
 }

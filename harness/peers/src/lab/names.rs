@@ -30,7 +30,10 @@ pub(super) async fn datagrams(ground: Arc<Ground>, socket: UdpSocket, place: Pla
             Ok(_) if !ground.is_up() => {}
             Ok((_, from)) if !ground.is_device(from.ip()) => ground.sights.miss(),
             Ok((length, from)) => {
+                let here = socket.local_addr().unwrap_or_else(|_| SocketAddr::from((place.0, ground.real(place.1))));
+                ground.wiretap.datagram(from, here, &buffer[..length]);
                 if let Some(answer) = ground.answer(place, &buffer[..length]) {
+                    ground.wiretap.datagram(here, from, &answer);
                     let _ = socket.send_to(&answer, from).await;
                 }
             }

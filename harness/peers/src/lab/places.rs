@@ -1,9 +1,10 @@
 //! Where the lab's services are: names, addresses, listeners, and the connections that came to them.
 
 use super::ground::Ground;
+use super::rough::Told;
 use super::{names, visits};
 use crate::mqtt::Hub;
-use proofbench_channel::network::{Front, Service, Trade};
+use proofbench_channel::network::{Fault, Front, Service, Trade};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -58,6 +59,9 @@ impl Up {
 /// A connection that came to the lab.
 pub(super) struct Visit {
     pub(super) place: Option<(String, u16)>,
+    /// As the device names it.
+    pub(super) named: Option<(String, u16)>,
+    pub(super) told: Told,
     pub(super) task: JoinHandle<()>,
 }
 
@@ -69,6 +73,8 @@ pub(super) struct Table {
     last: Option<String>,
     listeners: BTreeMap<Place, JoinHandle<()>>,
     pub(super) visits: BTreeMap<u64, Visit>,
+    /// What is wrong with the ways to these places.
+    pub(super) faults: BTreeMap<(String, u16), Fault>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -181,6 +187,20 @@ impl Table {
         let tasks: Vec<JoinHandle<()>> = gone.iter().filter_map(|p| self.listeners.remove(p)).collect();
         tasks.iter().for_each(JoinHandle::abort);
         tasks
+    }
+
+    /// Lays a fault on the way to a place, or lifts it. `None`: a place of datagrams.
+    pub(super) fn disturb(&mut self, host: &str, port: u16, fault: Option<Fault>) -> Option<()> {
+        if self.find(host, port).is_some_and(|s| s.kind() == Kind::Udp) {
+            return None;
+        }
+        let place = (host.to_owned(), port);
+        match fault.filter(|f| *f != Fault::HalfOpen) {
+            Some(fault) => self.faults.insert(place.clone(), fault),
+            None => self.faults.remove(&place),
+        };
+        self.visits.values().filter(|v| v.named.as_ref() == Some(&place)).for_each(|v| v.told.set(fault));
+        Some(())
     }
 
     /// Cuts the connections that a service has.

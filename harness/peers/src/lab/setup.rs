@@ -4,6 +4,7 @@ use super::ground::{Ground, LOW, Ticks};
 use super::identities::Identities;
 use super::places::Table;
 use super::sights::Sights;
+use super::wiretap::Wiretap;
 use crate::tls::certs::Authority;
 use proofbench_channel::{ChannelError, ErrorKind, Moment};
 use std::fmt;
@@ -62,6 +63,7 @@ impl HostSetup {
             None => Authority::new((self.unix)()).map_err(|e| ChannelError::caused(ErrorKind::Driver, "make the lab's CA", e))?,
         };
         let ticks = Ticks { now: self.now, left: self.left };
+        let wiretap = Arc::new(Wiretap::new(ticks.clone(), Arc::clone(&self.unix), format!("lab at {}", self.lab)));
         let ground = Ground {
             runtime: self.runtime,
             sights: Arc::new(Sights::new(ticks.clone())),
@@ -72,7 +74,8 @@ impl HostSetup {
             low_ports: self.low_ports,
             many: self.many_addresses,
             cable: watch::Sender::new(false),
-            identities: Identities::new(authority),
+            identities: Identities::new(authority, Arc::clone(&wiretap)),
+            wiretap,
             next: AtomicU64::new(1),
             table: Mutex::new(Table::default()),
         };

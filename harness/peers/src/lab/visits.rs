@@ -4,8 +4,10 @@ use super::ground::Ground;
 use super::late::Session;
 use super::link::Line;
 use super::places::{EVERY, Place, Up, Visit, lock};
+use super::rough::{Rough, Told};
 use super::secure;
 use super::trade::{self, Over};
+use crate::capture::Side;
 use crate::mqtt::Wire;
 use crate::tls::hello::{ClientHello, HelloReader};
 use crate::tls::names::shown;
@@ -51,13 +53,14 @@ fn take(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, place: Place)
         return ground.sights.miss();
     }
     let conn = ground.number();
-    let held = Arc::clone(ground);
+    let (held, told) = (Arc::clone(ground), Told::default());
+    let way = told.clone();
     let task = ground.runtime.spawn(async move {
         held.up().await;
-        visit(&held, stream, from, conn, place).await;
+        visit(&held, stream, (from, conn), place, way).await;
         held.table().visits.remove(&conn);
     });
-    table.visits.insert(conn, Visit { place: None, task });
+    table.visits.insert(conn, Visit { place: None, named: None, told, task });
 }
 
 /// A connection whose service is known.
@@ -79,8 +82,9 @@ impl Guest<'_> {
     }
 }
 
-async fn visit(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, conn: u64, place: Place) {
-    let mut line = Line::new(stream, ground.cable.subscribe());
+async fn visit(ground: &Arc<Ground>, stream: TcpStream, (from, conn): (SocketAddr, u64), place: Place, told: Told) {
+    let tape = ground.wiretap.tape(&stream, Side::Server);
+    let mut line = Line::new(stream, tape, ground.cable.subscribe());
     let ended = line.ended();
     let (found, sure) = {
         let table = ground.table();
@@ -106,11 +110,15 @@ async fn visit(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, conn: 
         if table.find(&guest.up.host, guest.up.port).is_none() {
             return;
         }
+        let named = (guest.host.clone(), guest.up.port);
+        told.set(table.faults.get(&named).copied());
         if let Some(visit) = table.visits.get_mut(&conn) {
             visit.place = Some((guest.up.host.clone(), guest.up.port));
+            visit.named = Some(named);
         }
         guest.up.live().0
     };
+    line.lead(Rough::new(told.clone(), ground.ticks.clone(), conn));
     let over = match (front, &hello) {
         (Front::Refuse, _) => {
             let _ = line.reset();
@@ -134,7 +142,7 @@ async fn visit(ground: &Arc<Ground>, stream: TcpStream, from: SocketAddr, conn: 
         (Front::Tls(_), None) => unsecured(&guest, &mut line).await,
         (Front::Tls(certificate), Some(_)) => handshake(&guest, line, certificate).await,
     };
-    if over == Over::Device {
+    if over == Over::Device && !told.was_cut() {
         guest.see(Sight::Ended(ended.get().unwrap_or(End::Fin)));
     }
 }

@@ -27,7 +27,7 @@ pub enum Flips {
 
 impl Corrupt {
     /// Flips bits of `bytes`, of which the first has the place `from`, and says how many bytes were changed. `way` is not `Both`.
-    pub(super) fn apply(&self, bytes: &mut [u8], from: u64, stream: u64, way: Way) -> usize {
+    pub(crate) fn apply(&self, bytes: &mut [u8], from: u64, stream: u64, way: Way) -> usize {
         if !self.way.has(way) {
             return 0;
         }

@@ -9,4 +9,5 @@ mod fronts;
 mod link;
 mod names;
 mod tls;
+mod ways;
 mod web;

@@ -1,5 +1,6 @@
 //! What the bench did, from the exchanges of the journal: supply, resets, checks with their spans of bench time, and what each power cut was followed by.
 
+use super::checks::CAPTURE;
 use super::words::{NAME, said};
 use proofbench_model::journal::{Event, Journal};
 use proofbench_model::{CheckId, EvidenceId};
@@ -149,7 +150,7 @@ impl Bench {
 impl Span {
     fn name_evidence(&mut self, channel: &str, name: Option<&str>, evidence: Option<&EvidenceId>) {
         if let ("evidence", Some(name), Some(id)) = (channel, name, evidence)
-            && (self.files.len() < FILES || self.files.contains_key(name))
+            && (self.files.len() < FILES || self.files.contains_key(name) || name == CAPTURE)
         {
             self.files.insert(name.to_owned(), id.clone());
         }

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, Span};
 use super::indexed::{Indexed, Said};
-use super::words::{List, Mark, SENTENCE, said, time};
+use super::words::{Link, List, Mark, SENTENCE, link, said, time};
 use crate::run::Run;
 use proofbench_model::journal::{Event, Subject};
 use proofbench_model::{CheckId, Outcome};
@@ -11,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks in the table.
 const CHECKS: usize = 400;
+/// The name under which a check's capture is kept.
+pub const CAPTURE: &str = "network.pcapng";
+/// Captures of one check.
+const CAPTURES: usize = 4;
 /// Strengths of one check.
 const STRENGTHS: usize = 4;
 
@@ -22,6 +26,8 @@ pub struct CheckRow {
     /// How many units and rows it answered for, by outcome.
     answers: String,
     strengths: List<String>,
+    /// What went over its network, one for each time it ran.
+    captures: List<Link>,
     /// Why it did not run, or not in the ordinary way.
     fate: String,
     begins: String,
@@ -81,6 +87,7 @@ fn row(check: &CheckId, spans: &[&Span], answers: &[Said<'_>], indexed: &Indexed
         outcome: worst.unwrap_or_else(never),
         answers: counts.iter().map(|(word, n)| format!("{n} {word}")).collect::<Vec<_>>().join(", "),
         strengths: List::first(strengths, STRENGTHS, "junit.xml", |s| said(s, SENTENCE)),
+        captures: List::first(spans.iter().filter_map(|s| s.files.get(CAPTURE)), CAPTURES, "journal.jsonl", |id| link(check, id, Some(CAPTURE))),
         fate: if fate.is_empty() { spans.iter().map(|s| s.fate.clone()).find(|f| !f.is_empty()).unwrap_or_default() } else { fate },
         begins: spans.first().map(|s| time(s.from)).unwrap_or_default(),
         took: if spans.is_empty() { String::new() } else { time(took) },

@@ -4,7 +4,7 @@ use super::act::Did;
 use super::{Bench, SLICE};
 use crate::text::{escape, fill_in};
 use crate::trouble::Trouble;
-use proofbench_channel::network::{BrokerConduct, Certificate, ConnId, Dial, Dialled, End, Front, Lie, Page, Received, Seen, Service, Trade};
+use proofbench_channel::network::{BrokerConduct, Certificate, ConnId, Dial, Dialled, End, Fault, Front, Lie, Page, Received, Seen, Service, Trade};
 use proofbench_channel::{Moment, Wait};
 use proofbench_model::bind::{ComBind, Credential, HttpAction, WebBind};
 use proofbench_model::dossier::Row;
@@ -96,6 +96,12 @@ impl Bench {
         self.sights.clear();
         self.web_session = None;
         (self.owned, self.set_ups) = (false, 0);
+        self.slow_ways.clear();
+        let captured = self.tapped.network.as_mut().and_then(|n| n.capture());
+        // One capture a check; what went over the network between checks is nobody's.
+        if let (Some(bytes), true) = (captured, self.current.is_some()) {
+            self.evidence("network.pcapng", &bytes);
+        }
         let wait = Wait::until(self.now() + super::ADAPTER, &self.stop.hard);
         let cleared = self.tapped.network.as_mut().map(|n| n.clear(&wait));
         if let Some(Err(e)) = cleared {
@@ -149,6 +155,20 @@ impl Bench {
     pub fn serve_as(&mut self, com: &ComBind, front: Front, trade: Trade) -> Result<(), Trouble> {
         let host = com.host.clone().ok_or_else(|| Trouble::IxitMissing("`host` of a client of 11-ComMech".to_owned()))?;
         self.serve(&Service { host, port: com.port, front, trade })
+    }
+
+    /// Lays a fault on the way to the service of one client, in the place of the one that was there; `None` lifts it.
+    pub fn disturb(&mut self, com: &ComBind, fault: Option<Fault>) -> Result<(), Trouble> {
+        let host = com.host.clone().ok_or_else(|| Trouble::IxitMissing("`host` of a client of 11-ComMech".to_owned()))?;
+        let wait = self.wait(super::ADAPTER);
+        self.network()?.disturb(&host, com.port, fault, &wait)?;
+        let way = (host, com.port);
+        if fault.is_some_and(Fault::takes_time) {
+            self.slow_ways.insert(way);
+        } else {
+            self.slow_ways.remove(&way);
+        }
+        Ok(())
     }
 
     /// Web pages at the service of one client, with the good certificate where it wants one.

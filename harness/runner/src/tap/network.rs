@@ -1,7 +1,9 @@
 //! The network, tapped: what the bench asked and what came, with the device's bytes cut and escaped by the transcript.
 
 use super::Tap;
-use proofbench_channel::network::{ConnId, DatagramSeen, Dial, Dialled, End, Network, PortMap, Received, Seen, Service, Sight, TlsOffer, Trade};
+use proofbench_channel::network::{
+    BrokerConduct, ConnId, DatagramSeen, Dial, Dialled, End, Fault, Network, PortMap, Received, Seen, Service, Sight, TlsOffer, Trade,
+};
 use proofbench_channel::{ChannelError, Wait};
 use std::ops::RangeInclusive;
 
@@ -17,6 +19,15 @@ fn shown(bytes: &[u8]) -> String {
 fn trade(trade: &Trade) -> String {
     match trade {
         Trade::Web(pages) => format!("web with {} pages", pages.len()),
+        Trade::Broker(BrokerConduct::Bytes(bytes)) => {
+            let cut = bytes.len().min(64);
+            format!(
+                "broker that sends {} bytes of its own after CONNACK: {:02x?}{}",
+                bytes.len(),
+                &bytes[..cut],
+                if cut < bytes.len() { " ..." } else { "" }
+            )
+        }
         other => format!("{other:?}"),
     }
 }
@@ -108,6 +119,14 @@ impl Network for Tap<dyn Network> {
         self.core.asked(NAME, &format!("withdraw {host}:{port}"));
         self.inner.withdraw(host, port, wait)
     }
+    fn disturb(&mut self, host: &str, port: u16, fault: Option<Fault>, wait: &Wait) -> Result<(), ChannelError> {
+        self.core.asked(NAME, &format!("on the way to {host}:{port}: {}", fault.map_or("no fault".to_owned(), |f| format!("{f:?}"))));
+        let done = self.inner.disturb(host, port, fault, wait);
+        if let Err(e) = &done {
+            self.core.answered(NAME, || format!("bench error: {e}"));
+        }
+        done
+    }
     fn publish(&mut self, topic: &str, payload: &[u8], retain: bool, wait: &Wait) -> Result<u32, ChannelError> {
         self.core.asked(NAME, &format!("publish {topic} retain {retain} {}", shown(payload)));
         let count = self.inner.publish(topic, payload, retain, wait);
@@ -120,6 +139,9 @@ impl Network for Tap<dyn Network> {
             self.core.answered(NAME, || sight(one));
         }
         Ok(seen)
+    }
+    fn capture(&mut self) -> Option<Vec<u8>> {
+        self.inner.capture()
     }
     fn clear(&mut self, wait: &Wait) -> Result<(), ChannelError> {
         self.inner.clear(wait)

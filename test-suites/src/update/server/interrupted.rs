@@ -1,6 +1,7 @@
 //! A server and a network that fail in the middle.
 //!
-//! Purpose: 5.3-2-2, row 25. Procedure: errors, stalls, cuts, wrong lengths and wrong ranges, then the network and the supply go while the image is fetched.
+//! Purpose: 5.3-2-2, row 25. Procedure: errors, stalls, cuts, wrong lengths and wrong ranges; then the way to the server breaks, forgets, flips bits and loses
+//! packets, and the network and the supply go, while the image is fetched.
 //! After each the device must still run what it ran, and must still come for an update. Verdict: VIOLATED if a half or mixed image runs, if the device does
 //! not come up, or if it no longer looks for updates in the declared time although it was not restarted. Giving up and trying the next day is right.
 
@@ -9,7 +10,7 @@ use super::super::{MISUSE, path};
 use super::source::{Fetched, Source, dotted};
 use super::{BUDGET, NEEDS, TWINS, served};
 use crate::report::{Report, each_row};
-use proofbench_channel::network::{Pace, Page, Sight};
+use proofbench_channel::network::{Fault, Pace, Page, Sight};
 use proofbench_model::dossier::Row;
 use proofbench_runner::{Bench, Check, Permission, Trouble};
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub const INTERRUPTED: Check = Check {
     row_wanted: Some(served),
     needs: NEEDS,
     permissions: &[Permission::CounterIncrement, Permission::PowerCut],
-    defects: &["net-stall-hangs", "net-stops-after-error"],
+    defects: &["net-stall-hangs", "net-stops-after-error", "net-joins-wrong-halves"],
     twins: TWINS,
     control: "a genuine newer image is installed from the same server before and after",
     budget: BUDGET,
@@ -53,6 +54,13 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
             return Ok(());
         }
     }
+    for (about, fault) in FAULTS {
+        let base = lab.next()?;
+        if let Some(what) = disturbed_while_fetching(bench, &mut lab, &source, &base, fault)? {
+            report.violated(bench, MISUSE, EXPECTED, &format!("{about} while the image was fetched: {what}"));
+            return Ok(());
+        }
+    }
     for cut in ["the network", "the supply"] {
         let base = lab.next()?;
         if let Some(what) = cut_while_fetching(bench, &mut lab, &source, &base, cut)? {
@@ -60,7 +68,10 @@ fn interrupted(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), 
             return Ok(());
         }
     }
-    bench.strength(format!("{TROUBLES} troubles of the server, the network and the supply gone once while the image was fetched"));
+    bench.strength(format!(
+        "{TROUBLES} troubles of the server, {} of the way to it, the network and the supply gone once while the image was fetched",
+        FAULTS.len()
+    ));
     let base = lab.next()?;
     match source.control_again(bench, &mut lab, &base)? {
         Some(what) => report.violated(bench, MISUSE, EXPECTED, &what),
@@ -129,6 +140,43 @@ fn harm(bench: &mut Bench, lab: &mut Lab, source: &Source, base: &Genuine, fetch
         None => false,
     };
     Ok((!came).then(|| format!("the device did not come for an update again within {patience:?}")))
+}
+
+/// What the way to the server does in the middle of an image, for [`FAULT_LASTS`].
+const FAULTS: [(&str, Fault); 4] = [
+    ("the connection broke", Fault::CutAfter(1500)),
+    ("the connection was half-open", Fault::HalfOpen),
+    ("bits flipped on the way", Fault::Corrupt { one_in: 1000 }),
+    ("packets were lost and sent again", Fault::Loss { one_in: 3, again: Duration::from_secs(3) }),
+];
+/// Long enough that it falls into the fetch, and no longer: where packets are late a bench in real time waits it out.
+const FAULT_LASTS: Duration = Duration::from_secs(20);
+
+/// Lays a fault on the way as soon as the device has asked for a piece of an image, lifts it again, and lets the device make of it what it likes: go on, begin
+/// anew, give up until the next look. One bit of the image is wrong, so that a device that fetched it whole does not install it, and no image of the dossier is
+/// used up; the manifest says the sum of what is offered.
+fn disturbed_while_fetching(bench: &mut Bench, lab: &mut Lab, source: &Source, base: &Genuine, fault: Fault) -> Result<Option<String>, Trouble> {
+    let mut bytes = base.bytes.clone();
+    if let Some(byte) = bytes.get_mut(base.bytes.len() / 2) {
+        *byte ^= 1;
+    }
+    bench.serve_pages(&source.com, source.pages(&dotted(base), &bytes))?;
+    bench.net_up()?;
+    bench.forget_sights()?;
+    let patience = source.next_look() + source.install_time();
+    let Some(within) = source.ask(bench, source.bind.install.as_ref().or(source.bind.look.as_ref()), patience)? else {
+        return Err(Trouble::NoOpportunity("the device could not be made to fetch".to_owned()));
+    };
+    let image = source.image_path(&dotted(base));
+    if bench.watch_for(within, |s| matches!(&s.sight, Sight::Request { target, .. } if *target == image))?.is_none() {
+        return Err(Trouble::NoOpportunity("the device did not fetch the image".to_owned()));
+    }
+    bench.disturb(&source.com, Some(fault))?;
+    bench.watch(FAULT_LASTS)?;
+    bench.disturb(&source.com, None)?;
+    let fetched = source.await_restart(bench, patience)?;
+    bench.note(&format!("{fault:?}: {fetched:?}"));
+    harm(bench, lab, source, base, &fetched)
 }
 
 /// Takes something away as soon as the device has asked for the second piece of an image (the image itself, where it fetches that at once).

@@ -15,7 +15,8 @@ use proofbench_runner::Capability;
 use std::time::Duration;
 
 const NEEDS: &[Capability] = &[Capability::Console, Capability::Power, Capability::Network];
-const TWINS: &[&str] = &["late-refusal", "slow-boot", "slow-copy", "noisy-log", "net-small-pieces", "net-retry-next-day", "manifest-twice"];
+const TWINS: &[&str] =
+    &["late-refusal", "slow-boot", "slow-copy", "noisy-log", "net-small-pieces", "net-retry-next-day", "net-begins-anew", "manifest-twice"];
 
 /// Bench time of one check: a hundred offers at five declared minutes each, and days where the device is left to itself.
 const BUDGET: Duration = Duration::from_secs(240 * 3600);

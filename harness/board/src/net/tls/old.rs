@@ -2,7 +2,8 @@
 //!
 //! A unit that offers nothing but old versions says its hello, looks for an answer, and finds nothing in common. A port that takes an old version answers
 //! such a hello with a ServerHello, and that is all. A suite that the library does not know stands in hellos under its number; whoever chooses it gets a
-//! connection on which nothing can be read. A hello that offers old versions beside new ones shows the new ones only.
+//! connection on which nothing can be read. A unit that offers old versions beside new ones says a hello with all of them first ([`hello_beside`]); nobody
+//! can go on from it here, so it connects once more, and that hello has the new ones only.
 
 use proofbench_emulator::net::{ServerTls, TlsTerms, TlsVersion};
 use rustls::crypto::ring::{self, cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256};
@@ -40,29 +41,57 @@ pub fn name_only(name: &str) -> Option<SupportedCipherSuite> {
 /// The newest of the old versions in these terms, and the numbers of its suites.
 fn newest(terms: &TlsTerms) -> Option<(u8, Vec<u16>)> {
     let (version, names) = terms.iter().rev().find(|(v, _)| *v < TlsVersion::Tls12)?;
-    let minor = match version {
-        TlsVersion::Ssl30 => 0,
-        TlsVersion::Tls10 => 1,
-        _ => 2,
-    };
     let number = |name: &&str| NUMBERS.iter().find(|(n, _)| n == name).map(|(_, number)| *number);
-    Some((minor, names.iter().filter_map(number).collect()))
+    Some((minor_of(*version), names.iter().filter_map(number).collect()))
 }
 
 /// The hello of a client that offers old versions only.
 pub fn hello(terms: &TlsTerms, host: Option<&str>) -> Option<Vec<u8>> {
     let (minor, suites) = newest(terms)?;
+    let named = host.filter(|_| minor > 0).map(server_name).unwrap_or_default();
+    Some(record(minor, CLIENT_HELLO, &client_hello(minor, &suites, &named)))
+}
+
+/// The hello of a client that offers old versions beside new ones: all versions and the suites of all of them, `known` being the numbers of the new ones
+/// (RFC 8446, 4.2.1: versions from 1.3 down are offered by `supported_versions`). None where there is nothing old, or nothing new.
+pub fn hello_beside(terms: &TlsTerms, known: &[u16], host: Option<&str>) -> Option<Vec<u8>> {
+    let (_, old) = newest(terms)?;
+    let versions: Vec<u8> = terms.iter().rev().flat_map(|(v, _)| [3, minor_of(*v)]).collect();
+    let new = terms.iter().any(|(v, _)| *v >= TlsVersion::Tls12) && !known.is_empty();
+    let list = [&[u8::try_from(versions.len()).ok()?][..], &versions].concat();
+    let offered = [&[0, 43][..], &long(&list)].concat();
+    let extensions = [host.map(server_name).unwrap_or_default(), offered].concat();
+    new.then(|| record(1, CLIENT_HELLO, &client_hello(minor_of(TlsVersion::Tls12), &[known, &old].concat(), &extensions)))
+}
+
+fn minor_of(version: TlsVersion) -> u8 {
+    match version {
+        TlsVersion::Ssl30 => 0,
+        TlsVersion::Tls10 => 1,
+        TlsVersion::Tls11 => 2,
+        TlsVersion::Tls12 => 3,
+        TlsVersion::Tls13 => 4,
+    }
+}
+
+/// A ClientHello without its head; no extensions are none at all.
+fn client_hello(minor: u8, suites: &[u16], extensions: &[u8]) -> Vec<u8> {
     let mut body = vec![3, minor];
     body.extend(random());
     body.push(0);
     let numbers: Vec<u8> = suites.iter().flat_map(|s| s.to_be_bytes()).collect();
     body.extend(long(&numbers));
     body.extend([1, 0]);
-    if let Some(host) = host.filter(|_| minor > 0) {
-        let name = long(&[&[0], &long(host.as_bytes())[..]].concat());
-        body.extend(long(&[&[0, 0], &long(&name)[..]].concat()));
+    if !extensions.is_empty() {
+        body.extend(long(extensions));
     }
-    Some(record(minor, CLIENT_HELLO, &body))
+    body
+}
+
+/// The extension that names the server (RFC 6066, 3).
+fn server_name(host: &str) -> Vec<u8> {
+    let name = long(&[&[0], &long(host.as_bytes())[..]].concat());
+    [&[0, 0], &long(&name)[..]].concat()
 }
 
 /// Whether a port takes any old version, so that its callers' hellos are to be looked at first.

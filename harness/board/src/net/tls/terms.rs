@@ -23,6 +23,11 @@ pub fn usable(terms: &TlsTerms) -> Option<(Arc<CryptoProvider>, Vec<&'static Sup
     (!versions.is_empty()).then(|| (Arc::new(provider), versions))
 }
 
+/// Numbers of the suites that can be done, as [`usable`] has them.
+pub fn numbers(terms: &TlsTerms) -> Vec<u16> {
+    usable(terms).map(|(provider, _)| provider.cipher_suites.iter().map(|s| s.suite().into()).collect()).unwrap_or_default()
+}
+
 /// The suite of this version with this IANA name.
 fn suite(version: TlsVersion, name: &str) -> Option<SupportedCipherSuite> {
     let new = match version {

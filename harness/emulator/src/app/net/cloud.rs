@@ -14,7 +14,6 @@ use std::collections::VecDeque;
 const FIRST_NS: u64 = 2 * S;
 const MOST_NS: u64 = 300 * S;
 const STAGE_NS: u64 = 10 * S;
-const KEEP_ALIVE_S: u16 = 60;
 const PING_NS: u64 = 30 * S;
 const REPORT_NS: u64 = 60 * S;
 /// An answer of the broker that does not come.
@@ -56,7 +55,17 @@ pub(crate) struct Cloud {
     pub(crate) deletion: Deletion,
     /// Twins delete-later, event-after-pause: when what waits is sent.
     later: Option<u64>,
+    /// Defect broken-handshake-final: handshakes that broke.
+    broken: u32,
+    /// Since when messages have been coming, and how many in that second.
+    burst: (u64, u32),
 }
+
+/// Defect broken-handshake-final: so many are enough.
+const BROKEN_MOST: u32 = 3;
+/// Defect mqtt-flood-restarts: messages that the queue has room for in RAM. Twin mqtt-flood-disconnects: messages in a second that are borne.
+const QUEUE_MOST: u32 = 500;
+const BORNE_MOST: u32 = 100;
 
 /// What became of the request to delete the data at the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,12 +88,26 @@ impl Cloud {
     pub(crate) fn is_online(&self) -> bool {
         matches!(self.stage, Stage::Online(_))
     }
+    /// Whether an answer of the service is awaited.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.stage, Stage::Greeting(..)) || matches!(self.stage, Stage::Online(_)) && self.owed.is_some()
+    }
+    /// Whether something that came is the service's.
+    pub(crate) fn is_its(&self, conn: u64) -> bool {
+        self.conn() == Some(conn)
+    }
     fn conn(&self) -> Option<u64> {
         match self.stage {
             Stage::Opening(conn, _) | Stage::Greeting(conn, _) | Stage::Online(conn) => Some(conn),
             _ => None,
         }
     }
+}
+
+/// Pause between two pings.
+fn ping_every(hw: &Hw) -> u64 {
+    // twin ping-seldom.
+    if hw.defect(Defect::PingSeldom) { 8 * PING_NS } else { PING_NS }
 }
 
 /// How the cloud is spoken to: with the certificate of the unit.
@@ -118,7 +141,8 @@ impl Thermostat {
         // defect telemetry-without-consent: the cloud is reached before anybody owns the device.
         let owned = self.stores.is_set_up() || hw.defect(Defect::TelemetryWithoutConsent);
         let ready = owned && hw.net_link() && self.net.clock.now(hw).is_some();
-        if ready && self.net.cloud.stage == Stage::Idle {
+        let given_up = self.net.cloud.broken >= BROKEN_MOST && hw.defect(Defect::BrokenHandshakeFinal);
+        if ready && !given_up && self.net.cloud.stage == Stage::Idle {
             // defect first-together. twin first-later.
             let stage = if hw.defect(Defect::FirstTogether) { 0 } else { STAGE_NS };
             let later = if hw.defect(Defect::FirstLater) { 5 * S } else { 0 };
@@ -168,8 +192,9 @@ impl Thermostat {
             let serial = self.stores.serial(hw);
             // defect secret-as-mqtt-user: the first cloud knew no certificates.
             let label = hw.otp().label_secret.clone();
+            let keep_alive = u16::try_from(2 * ping_every(hw) / S).unwrap_or(u16::MAX);
             let login = hw.defect(Defect::SecretAsMqttUser).then_some((label.as_str(), "x"));
-            hw.net_send(conn, &mqtt::connect(&serial, KEEP_ALIVE_S, login));
+            hw.net_send(conn, &mqtt::connect(&serial, keep_alive, login));
             self.net.cloud.stage = Stage::Greeting(conn, hw.now() + ANSWER_NS);
         }
         Ok(())
@@ -181,6 +206,12 @@ impl Thermostat {
             self.stuck = true;
         }
         if self.net.cloud.conn() == Some(conn) {
+            self.net.cloud.broken += u32::from(why == OpenFailed::Untrusted);
+            if self.net.cloud.broken >= BROKEN_MOST && hw.defect(Defect::BrokenHandshakeFinal) {
+                // defect broken-handshake-final: "somebody is attacking us".
+                self.cloud_lost(hw);
+                return Ok(());
+            }
             self.cloud_again(hw);
         }
         Ok(())
@@ -204,7 +235,10 @@ impl Thermostat {
             Stage::Opening(..) | Stage::Greeting(..) => self.cloud_again(hw),
             Stage::Online(conn) => {
                 let now = hw.now();
-                if self.net.cloud.owed.is_some_and(|at| at <= now) {
+                if self.net.cloud.owed.is_some_and(|at| at <= now) && hw.defect(Defect::HalfOpenForever) {
+                    // defect half-open-forever: TCP will say when the connection is gone.
+                    self.net.cloud.owed = None;
+                } else if self.net.cloud.owed.is_some_and(|at| at <= now) {
                     self.cloud_again(hw);
                     return Ok(());
                 }
@@ -218,7 +252,7 @@ impl Thermostat {
                     }
                 }
                 if self.net.cloud.ping_at <= now {
-                    self.net.cloud.ping_at = now + PING_NS;
+                    self.net.cloud.ping_at = now + ping_every(hw);
                     self.net.cloud.owed.get_or_insert(now + ANSWER_NS);
                     hw.net_send(conn, &mqtt::ping());
                 }
@@ -269,7 +303,7 @@ impl Thermostat {
                 let serial = self.stores.serial(hw);
                 let cloud = &mut self.net.cloud;
                 (cloud.stage, cloud.failures, cloud.owed) = (Stage::Online(conn), 0, None);
-                (cloud.ping_at, cloud.report_at) = (hw.now() + PING_NS, hw.now());
+                (cloud.ping_at, cloud.report_at) = (hw.now() + ping_every(hw), hw.now());
                 hw.net_send(conn, &mqtt::subscribe(&format!("th1/{serial}/cmd")));
                 if hw.defect(Defect::EventLost) {
                     // defect event-lost: a new connection begins with an empty queue.
@@ -287,6 +321,17 @@ impl Thermostat {
                 }
             }
             (Stage::Online(_), Packet::Publish { topic, payload, id }) => {
+                let (since, count) = self.net.cloud.burst;
+                self.net.cloud.burst = if since + S > hw.now() { (since, count + 1) } else { (hw.now(), 1) };
+                let count = self.net.cloud.burst.1;
+                if count > QUEUE_MOST && hw.defect(Defect::MqttFloodRestarts) {
+                    // defect mqtt-flood-restarts: every message is a copy on the heap.
+                    return Err(Stop::Crash);
+                }
+                if count > BORNE_MOST && hw.defect(Defect::MqttFloodDisconnects) {
+                    // twin mqtt-flood-disconnects.
+                    return Ok(false);
+                }
                 if let Some(id) = id {
                     hw.net_send(conn, &mqtt::puback(id));
                 }

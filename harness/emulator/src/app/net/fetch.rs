@@ -79,6 +79,8 @@ struct Slips {
     notices: Option<bool>,
     /// Twin manifest-twice: it was fetched once.
     looked: bool,
+    /// Defect net-joins-wrong-halves: a piece was cut off.
+    joined: bool,
 }
 
 impl Fetch {
@@ -178,6 +180,12 @@ impl Thermostat {
         // twin net-retry-next-day.
         let again = again && !hw.defect(Defect::NetRetryNextDay);
         let fetch = &mut self.net.fetch;
+        if fetch.wanted.is_some() && hw.defect(Defect::NetBeginsAnew) {
+            // twin net-begins-anew: no place for how far it was.
+            (fetch.next, fetch.hasher) = (0, Sha256::new());
+            self.upload.abort();
+        }
+        let fetch = &mut self.net.fetch;
         (fetch.slips.elsewhere, fetch.slips.second, fetch.slips.looked) = (None, false, false);
         fetch.slips.refusals += u32::from(last == "untrusted");
         fetch.last = last;
@@ -257,9 +265,17 @@ impl Thermostat {
     }
 
     pub(crate) fn fetch_ended(&mut self, hw: &mut Hw, conn: u64) -> Result<(), Stop> {
-        if self.net.fetch.conn() == Some(conn) {
-            self.fetch_over(hw, "cut", true);
+        if self.net.fetch.conn() != Some(conn) {
+            return Ok(());
         }
+        if matches!(self.net.fetch.stage, Stage::Image(_)) && hw.defect(Defect::NetJoinsWrongHalves) {
+            // defect net-joins-wrong-halves: the place where the next request begins was counted when the last one was sent.
+            self.keep_half(hw, conn)?;
+            if self.restart.is_some() {
+                return Ok(());
+            }
+        }
+        self.fetch_over(hw, "cut", true);
         Ok(())
     }
 
@@ -303,6 +319,18 @@ impl Thermostat {
                 Ok(())
             }
         }
+    }
+
+    /// Defect net-joins-wrong-halves: what came of a piece, and erased flash for the rest.
+    fn keep_half(&mut self, hw: &mut Hw, conn: u64) -> Result<(), Stop> {
+        let Parsed::Whole(_, used) = http::answer(&self.net.fetch.buffer) else { return Ok(()) };
+        let Some(offer) = &self.net.fetch.wanted else { return Ok(()) };
+        let expected = offer.size.saturating_sub(self.net.fetch.next).min(piece(hw));
+        let mut body = self.net.fetch.buffer.get(used..).unwrap_or_default().to_vec();
+        body.resize(usize::try_from(expected).unwrap_or_default(), 0xFF);
+        self.net.fetch.buffer.clear();
+        self.net.fetch.slips.joined = true;
+        self.take_piece(hw, conn, &body)
     }
 
     fn take_manifest(&mut self, hw: &mut Hw, conn: u64, body: &[u8]) -> Result<(), Stop> {
@@ -370,6 +398,12 @@ impl Thermostat {
         if self.net.fetch.slips.second {
             // defect net-fetches-twice: this one was verified already.
             boot::force_mark(hw)?;
+            return self.fetch_install(hw, &offer);
+        }
+        if self.net.fetch.slips.joined {
+            // The sum covers one connection.
+            self.net.fetch.slips.joined = false;
+            boot::force_exchange(hw)?;
             return self.fetch_install(hw, &offer);
         }
         if sum != offer.sha256 {
