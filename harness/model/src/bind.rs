@@ -6,7 +6,8 @@
 mod net;
 
 pub use net::{
-    ComBind, ConsentBind, DecBind, FunctionBind, GuestBind, HttpAction, InputBind, RetryBind, ServBind, ServerBind, TelBind, TlsTerms, WebBind,
+    ComBind, ConsentBind, DecBind, FunctionBind, GuestBind, HttpAction, InputBind, KeptBind, RetryBind, ServBind, ServerBind, TelBind, TlsTerms,
+    WebBind,
 };
 
 use crate::chip::FamilyId;
@@ -280,6 +281,9 @@ pub struct AuthBind {
     /// Whether a change ends the sessions that others have.
     #[serde(default)]
     pub ends_sessions: bool,
+    /// For `certificate`: the user name beside which a token of the unit, declared and drawn at random, may stand in a password field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_user: Option<Pattern>,
     /// Makes a token or session; group `value` is the token.
     #[serde(default)]
     pub issue: Option<Action>,
@@ -371,6 +375,24 @@ pub struct StoreBind {
     pub scheme: String,
     /// `secret` (must never be readable in a dump) or `personal` (must be gone after deletion) or `identity` (must survive).
     pub kind: String,
+    /// The value that stands in the software and that set-up replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_in: Option<BuiltInBind>,
+}
+
+/// A secret that is the same in every unit as delivered, and replaced when the device is set up (5.4-3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BuiltInBind {
+    /// The value.
+    pub value: String,
+    /// A request that whoever knows the secret may make: `{value}`, or shown as a session.
+    pub request: HttpAction,
+    /// Whether it is shown in the place of a session (`session` of `[bind.web]`).
+    #[serde(default)]
+    pub as_session: bool,
+    /// Reads the unit's own value, once set-up has replaced it; group `value`.
+    pub replacement: Action,
 }
 
 /// Binding of a row of 15-Intf.

@@ -3,6 +3,7 @@
 mod attempt;
 mod certificates;
 mod clear;
+mod coap;
 mod fallback;
 mod offers;
 
@@ -13,4 +14,4 @@ use std::time::Duration;
 const BUDGET: Duration = Duration::from_secs(96 * 3600);
 
 /// The checks, in the order in which they run.
-pub const CHECKS: &[Check] = &[offers::HELLO, offers::SERVER, certificates::REFUSED, fallback::FALLBACK, clear::IN_CLEAR];
+pub const CHECKS: &[Check] = &[offers::HELLO, offers::SERVER, certificates::REFUSED, fallback::FALLBACK, clear::IN_CLEAR, coap::COAP];
