@@ -271,6 +271,11 @@ CloudPasswordOnly, Defect, "credentials", "cloud-password-only", "the device log
 CloudPasswordAfterRefusal, Defect, "credentials", "cloud-password-after-refusal", "after three refusals of the cloud the device tries a user name and a password without its certificate", "checks.md row 10";
 CoapNosec, Defect, "communication", "coap-nosec", "CoAP without DTLS on port 5683 tells what the local interface guards with a login", "checks.md row 45; RFC 7252 section 9";
 CoapHidden, Defect, "communication", "coap-hidden", "a CoAP resource that discovery does not list tells the name of the owner's network", "checks.md row 45";
+MicrophoneListed, Defect, "exposure", "microphone-listed", "the device's own list of sensors names a microphone that no document knows", "checks.md row 68";
+PresenceInReport, Defect, "exposure", "presence-in-report", "the state that goes to the cloud tells whether somebody is in the room", "checks.md row 68";
+KeyOverPlainHttp, Defect, "communication", "key-over-plain-http", "the key of the owner's network is taken over plain HTTP too", "checks.md row 44";
+MainNeedsCloud, Defect, "outage", "main-needs-cloud", "heating cannot be changed while the cloud is away", "checks.md row 31";
+SetUpNeedsFirst, Defect, "outage", "set-up-needs-first", "a unit that takes the place of another goes through set-up and never reaches its service", "checks.md row 31";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -316,6 +321,8 @@ BuiltInRefusedOtherwise, Twin, "credentials", "built-in-refused-otherwise", "aft
 HistoryHalfDay, Twin, "consent", "history-half-day", "records are removed after half of the declared life", "checks.md row 73";
 CloudTokenAsPassword, Twin, "credentials", "cloud-token-as-password", "beside the certificate a random token of the unit stands in the password field, as declared", "checks.md row 10, traps";
 CoapDiscovery, Twin, "communication", "coap-discovery", "CoAP on port 5683 answers the declared discovery resource and refuses everything else", "checks.md row 45, traps";
+FootprintNamed, Twin, "exposure", "footprint-named", "the device's own list of sensors names a place on the board that is not populated, as declared", "checks.md row 68, traps";
+IsolatedSaysSo, Twin, "outage", "isolated-says-so", "without its cloud the device takes a change and says that the cloud learns of it later", "checks.md row 31";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 
 impl Defect {

@@ -1,5 +1,6 @@
-//! Suite `outage`: the network is gone, or its services are (5.9).
+//! Suite `outage`: the network is gone, or its services are (5.9), or the device is taken off it and replaced (5.3-15).
 
+mod isolated;
 mod local;
 mod retry;
 
@@ -11,4 +12,4 @@ const BUDGET: Duration = Duration::from_secs(200 * 3600);
 const NEEDS: &[Capability] = &[Capability::Console, Capability::Power, Capability::Network];
 
 /// The checks, in the order in which they run.
-pub const CHECKS: &[Check] = &[local::LOCAL, retry::PATTERN];
+pub const CHECKS: &[Check] = &[local::LOCAL, retry::PATTERN, isolated::ISOLATED];

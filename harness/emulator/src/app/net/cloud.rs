@@ -167,7 +167,9 @@ impl Thermostat {
     pub(crate) fn cloud_begin(&mut self, hw: &mut Hw) {
         // defect telemetry-without-consent: the cloud is reached before anybody owns the device.
         let owned = self.stores.is_set_up() || hw.defect(Defect::TelemetryWithoutConsent);
-        let ready = owned && hw.net_link() && self.net.clock.now(hw).is_some();
+        // defect set-up-needs-first: the service knows the first unit of a household and no other.
+        let place = !hw.defect(Defect::SetUpNeedsFirst) || self.stores.serial(hw).ends_with("0001");
+        let ready = owned && place && hw.net_link() && self.net.clock.now(hw).is_some();
         if ready && self.net.cloud.stage == Stage::Idle {
             // defect first-together. twin first-later.
             let stage = if hw.defect(Defect::FirstTogether) { 0 } else { STAGE_NS };
@@ -424,7 +426,11 @@ impl Thermostat {
     fn report(&mut self, hw: &mut Hw, conn: u64) {
         let serial = self.stores.serial(hw);
         let mode = setting("mode").map(|s| self.stores.get(hw, s)).unwrap_or_default();
-        let state = serde_json::json!({ "temperature": 21.5, "mode": mode, "version": self.info.version.to_string() });
+        let mut state = serde_json::json!({ "temperature": 21.5, "mode": mode, "version": self.info.version.to_string() });
+        if hw.defect(Defect::PresenceInReport) {
+            // defect presence-in-report: the radio knows it anyway.
+            state["presence"] = serde_json::json!(false);
+        }
         hw.net_send(conn, &mqtt::publish_packet(&format!("th1/{serial}/state"), state.to_string().as_bytes(), None, false));
         // defect consent-no-ignored: asked for and not looked at. defect telemetry-without-consent: sent from the first connection on.
         let anyway = hw.defect(Defect::ConsentNoIgnored) || hw.defect(Defect::TelemetryWithoutConsent) || self.net.cloud.withdrawn_late;

@@ -164,7 +164,10 @@ impl Thermostat {
                         hw.println(crate::hw::Uart::Console, "NET request")?;
                     }
                     // defect login-over-plain-http: one handler for both ports.
-                    let plain = port == HTTP && !(request.path == "/api/login" && hw.defect(Defect::LoginOverPlainHttp));
+                    // defect key-over-plain-http: the old app hands the key over that way.
+                    let both = request.path == "/api/login" && hw.defect(Defect::LoginOverPlainHttp)
+                        || request.path == "/api/settings/wifi-key" && hw.defect(Defect::KeyOverPlainHttp);
+                    let plain = port == HTTP && !both;
                     let reply = if plain { elsewhere(hw, &request) } else { self.web_request(hw, &request)? };
                     let reply = if hw.defect(Defect::AnswersChunked) { http::chunked(&reply) } else { reply };
                     hw.net_send(conn, &reply);
