@@ -6,9 +6,7 @@
 //! sensor shows in the same places. A sensor that the device does not speak of is found by opening it, which is a person's work.
 
 use super::BUDGET;
-use crate::report::{Report, each_row};
 use proofbench_channel::network::Sight;
-use proofbench_model::dossier::Row;
 use proofbench_runner::bench::HttpSeen;
 use proofbench_runner::{Bench, Capability, Check, Trouble};
 use std::collections::BTreeSet;
@@ -21,15 +19,16 @@ pub const SENSORS: Check = Check {
     id: "exposure/sensors",
     title: "the device speaks of no sensor that is not documented",
     units: &[C],
-    table: Some(22),
-    row_wanted: Some(|row| row.sens().is_some()),
+    // The unit is about what 22-ExtSens lacks: no row of it, and a table that is declared empty is looked at as well.
+    table: None,
+    row_wanted: None,
     needs: &[Capability::Console, Capability::Power, Capability::Network],
     permissions: &[],
     defects: &["microphone-listed", "presence-in-report"],
     twins: &["footprint-named", "slow-boot", "session-short", "noisy-log", "event-repeated-until-acknowledged"],
     control: "each documented sensor shows in the same places",
     budget: BUDGET,
-    run: |bench| each_row(bench, &[C], sensors),
+    run: sensors,
 };
 
 /// Words that are readings of sensors where they stand in the name of a field.
@@ -94,10 +93,14 @@ fn reading(field: &str) -> Option<&'static str> {
     READINGS.iter().copied().find(|r| words.contains(r))
 }
 
-fn sensors(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
+fn sensors(bench: &mut Bench) -> Result<(), Trouble> {
     let rows: Vec<_> = bench.dossier().ixit.rows(22).iter().filter_map(|r| r.sens().cloned()).collect();
+    let unnamed = bench.dossier().ixit.rows(22).len() - rows.len();
     let documented: BTreeSet<String> = rows.iter().flat_map(|s| &s.names).map(|n| n.to_lowercase()).collect();
     let not_fitted: BTreeSet<String> = rows.iter().flat_map(|s| &s.not_fitted).cloned().collect();
+    if unnamed > 0 {
+        return Err(Trouble::IxitMissing(format!("`names` of {unnamed} rows of 22-ExtSens: what the device calls these sensors is not known")));
+    }
     bench.at_home()?;
     let mut shown = BTreeSet::new();
     let mut wrong = Vec::new();
@@ -161,17 +164,20 @@ fn sensors(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trou
     let expected = "the device speaks of documented sensors only";
     if !wrong.is_empty() {
         wrong.truncate(6);
-        report.violated(bench, C, expected, &wrong.join("; "));
+        bench.violated(C, None, expected, &wrong.join("; "));
         return Ok(());
     }
     if reports == 0 && bench.clients().iter().any(|(_, c)| c.protocol == "mqtt" && c.host.is_some()) {
         return Err(Trouble::NoOpportunity(format!("no report to a service was seen in {LISTEN:?}: what the device tells there is not known")));
     }
-    let own: Vec<String> = row.sens().map(|s| s.names.clone()).unwrap_or_default();
-    if !own.iter().any(|name| shown.iter().any(|s| s.contains(&name.to_lowercase()))) {
-        return Err(Trouble::NoOpportunity(format!("{} does not show either, where sensors were looked for", row.id.row)));
+    if let Some(name) = documented.iter().find(|name| !shown.iter().any(|s| s.contains(name.as_str()))) {
+        return Err(Trouble::NoOpportunity(format!("the documented sensor `{name}` does not show either, where sensors were looked for")));
     }
-    report.satisfied(bench, C, expected, &format!("{} shows, and no other", own.join(", ")));
+    if places.is_empty() {
+        return Err(Trouble::NoOpportunity("the device spoke of nothing at all, where sensors were looked for".to_owned()));
+    }
+    let names: Vec<&str> = documented.iter().map(String::as_str).collect();
+    bench.satisfied(C, None, expected, &format!("of sensors it spoke of {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }));
     Ok(())
 }
 
