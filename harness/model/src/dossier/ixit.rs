@@ -19,7 +19,7 @@ pub enum Bind {
     /// Table 7.
     Upd(Box<UpdBind>),
     /// Tables 10 and 21.
-    Store(StoreBind),
+    Store(Box<StoreBind>),
     /// Table 11.
     Com(ComBind),
     /// Table 13.
@@ -290,7 +290,7 @@ fn bind(reader: &mut Reader<'_>, table: u8, value: &Spanned<DeValue<'_>>) -> Opt
     match table {
         1 => reader.typed(value).map(|bind| Bind::Auth(Box::new(bind))),
         7 => reader.typed(value).map(|bind| Bind::Upd(Box::new(bind))),
-        10 | 21 => reader.typed(value).map(Bind::Store),
+        10 | 21 => reader.typed(value).map(|bind| Bind::Store(Box::new(bind))),
         11 => reader.typed(value).map(Bind::Com),
         13 => reader.typed(value).map(Bind::Serv),
         15 => reader.typed(value).map(Bind::Intf),
