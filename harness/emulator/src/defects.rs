@@ -268,6 +268,19 @@ IdentityShared, Defect, "fleet", "identity-shared", "all units show the cloud th
 FirstTogether, Defect, "fleet", "first-together", "all units reach for the cloud in the same second after power-on", "checks.md row 67";
 RetrySeedShared, Defect, "fleet", "retry-seed-shared", "the chance in the pauses is the same in all units", "checks.md row 66";
 LooksTogether, Defect, "fleet", "looks-together", "all units look for updates in the same second after start", "checks.md row 29";
+BuiltInTokenStays, Defect, "credentials", "built-in-token-stays", "the token that is built into the firmware is taken after set-up too", "checks.md row 38; hil-map 4 [26]";
+BuiltInTokenReturns, Defect, "credentials", "built-in-token-returns", "the token of the unit's own is kept in RAM: after a restart the built-in one is taken again", "checks.md row 38";
+HistoryForEver, Defect, "consent", "history-for-ever", "records that are declared to be kept for a day are never removed", "checks.md row 73; hil-map 6.6";
+HistoryRenewed, Defect, "consent", "history-renewed", "the life of a record begins anew whenever somebody looks at it", "checks.md row 73";
+CloudPasswordOnly, Defect, "credentials", "cloud-password-only", "the device logs in to its cloud with a user name and a password, and shows no certificate", "checks.md row 10; hil-map T-MQTT";
+CloudPasswordAfterRefusal, Defect, "credentials", "cloud-password-after-refusal", "after three refusals of the cloud the device tries a user name and a password without its certificate", "checks.md row 10";
+CoapNosec, Defect, "communication", "coap-nosec", "CoAP without DTLS on port 5683 tells what the local interface guards with a login", "checks.md row 45; RFC 7252 section 9";
+CoapHidden, Defect, "communication", "coap-hidden", "a CoAP resource that discovery does not list tells the name of the owner's network", "checks.md row 45";
+MicrophoneListed, Defect, "exposure", "microphone-listed", "the device's own list of sensors names a microphone that no document knows", "checks.md row 68";
+PresenceInReport, Defect, "exposure", "presence-in-report", "the state that goes to the cloud tells whether somebody is in the room", "checks.md row 68";
+KeyOverPlainHttp, Defect, "communication", "key-over-plain-http", "the key of the owner's network is taken over plain HTTP too", "checks.md row 44";
+MainNeedsCloud, Defect, "outage", "main-needs-cloud", "heating cannot be changed while the cloud is away", "checks.md row 31";
+SetUpNeedsFirst, Defect, "outage", "set-up-needs-first", "a unit that takes the place of another goes through set-up and never reaches its service", "checks.md row 31";
 LateRefusal, Twin, "update", "late-refusal", "no early verification when an update is marked; the loader refuses it at boot", "checks.md, traps";
 SlowCopy, Twin, "power-loss", "slow-copy", "the swap takes ten times longer, within the declared recovery time", "checks.md, traps";
 SizeRefusedEarly, Twin, "update", "size-refused-early", "an upload that announces too many bytes is refused before any data", "checks.md, traps";
@@ -312,6 +325,12 @@ LibraryNamed, Twin, "exposure", "library-named", "the local interface names the 
 LabelKeyed, Twin, "fleet", "label-keyed", "the label's password is derived from the serial number with a secret key", "checks.md row 4";
 FirstLater, Twin, "fleet", "first-later", "all units wait five seconds more before their first attempt", "checks.md row 67";
 FrontPageForAll, Twin, "input", "front-page-for-all", "every unknown path is answered with the front page", "checks.md row 11, soft 404";
+BuiltInRefusedOtherwise, Twin, "credentials", "built-in-refused-otherwise", "after set-up the built-in token is answered with 403 and the reason", "checks.md row 38";
+HistoryHalfDay, Twin, "consent", "history-half-day", "records are removed after half of the declared life", "checks.md row 73";
+CloudTokenAsPassword, Twin, "credentials", "cloud-token-as-password", "beside the certificate a random token of the unit stands in the password field, as declared", "checks.md row 10, traps";
+CoapDiscovery, Twin, "communication", "coap-discovery", "CoAP on port 5683 answers the declared discovery resource and refuses everything else", "checks.md row 45, traps";
+FootprintNamed, Twin, "exposure", "footprint-named", "the device's own list of sensors names a place on the board that is not populated, as declared", "checks.md row 68, traps";
+IsolatedSaysSo, Twin, "outage", "isolated-says-so", "without its cloud the device takes a change and says that the cloud learns of it later", "checks.md row 31";
 PlainErrorPage, Twin, "exposure", "plain-error-page", "errors are plain text with the path that was asked for, escaped", "checks.md, traps";}
 
 impl Defect {

@@ -6,7 +6,8 @@
 mod net;
 
 pub use net::{
-    ComBind, ConsentBind, DecBind, FunctionBind, GuestBind, HttpAction, InputBind, RetryBind, ServBind, ServerBind, TelBind, TlsTerms, WebBind,
+    ComBind, ConsentBind, DecBind, FunctionBind, GuestBind, HttpAction, InputBind, KeptBind, RetryBind, ServBind, ServerBind, TelBind, TlsTerms,
+    WebBind,
 };
 
 use crate::chip::FamilyId;
@@ -184,7 +185,7 @@ pub struct DeviceBind {
     #[serde(default)]
     pub web: Option<WebBind>,
     /// Questions by name. Names that the suites use: `version`, `slot-state` (trial, confirmed), `counter` (anti-rollback), `serial`,
-    /// `lock` (debug lock), `life-cycle`, `boot-id`, `reset-cause`.
+    /// `lock` (debug lock), `life-cycle`, `boot-id`, `reset-cause`, `sensors` (a list with commas).
     #[serde(default)]
     pub ask: BTreeMap<String, Action>,
     /// Acts by name. Names that the suites use: `reboot`, `watchdog` (provoke a watchdog reset), `count` (increment the monotonic usage counter),
@@ -197,6 +198,22 @@ pub struct DeviceBind {
     /// LED colours or patterns by meaning, where a fixture sees the LED.
     #[serde(default)]
     pub led: BTreeMap<String, String>,
+    /// What of the device goes on when it is isolated (9-ReplSup).
+    #[serde(default)]
+    pub isolation: Option<IsolationBind>,
+}
+
+/// See [`DeviceBind::isolation`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct IsolationBind {
+    /// How it is isolated: `network`, by taking its link away.
+    pub by: String,
+    /// What makes up its main function, each to be done while it is isolated; `{value}` is one of `values`.
+    pub main: Vec<Action>,
+    /// Values that `main` may be given.
+    #[serde(default)]
+    pub values: Vec<String>,
 }
 
 /// See [`DeviceBind::ram`].
@@ -280,6 +297,9 @@ pub struct AuthBind {
     /// Whether a change ends the sessions that others have.
     #[serde(default)]
     pub ends_sessions: bool,
+    /// For `certificate`: the user name beside which a token of the unit, declared and drawn at random, may stand in a password field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_user: Option<Pattern>,
     /// Makes a token or session; group `value` is the token.
     #[serde(default)]
     pub issue: Option<Action>,
@@ -371,6 +391,38 @@ pub struct StoreBind {
     pub scheme: String,
     /// `secret` (must never be readable in a dump) or `personal` (must be gone after deletion) or `identity` (must survive).
     pub kind: String,
+    /// The value that stands in the software and that set-up replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_in: Option<BuiltInBind>,
+    /// How an owner hands the secret over on the network: `{value}`, with a session. It must not be taken in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand_over: Option<HttpAction>,
+}
+
+/// Binding of a row of 22-ExtSens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SensBind {
+    /// By which names the device lists the sensor and calls its readings.
+    pub names: Vec<String>,
+    /// Entries of its list that are declared to say that something is not there.
+    #[serde(default)]
+    pub not_fitted: Vec<String>,
+}
+
+/// A secret that is the same in every unit as delivered, and replaced when the device is set up (5.4-3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BuiltInBind {
+    /// The value.
+    pub value: String,
+    /// A request that whoever knows the secret may make: `{value}`, or shown as a session.
+    pub request: HttpAction,
+    /// Whether it is shown in the place of a session (`session` of `[bind.web]`).
+    #[serde(default)]
+    pub as_session: bool,
+    /// Reads the unit's own value, once set-up has replaced it; group `value`.
+    pub replacement: Action,
 }
 
 /// Binding of a row of 15-Intf.

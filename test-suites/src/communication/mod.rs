@@ -3,7 +3,9 @@
 mod attempt;
 mod certificates;
 mod clear;
+mod coap;
 mod fallback;
+mod hand_over;
 mod offers;
 
 use proofbench_runner::Check;
@@ -13,4 +15,5 @@ use std::time::Duration;
 const BUDGET: Duration = Duration::from_secs(96 * 3600);
 
 /// The checks, in the order in which they run.
-pub const CHECKS: &[Check] = &[offers::HELLO, offers::SERVER, certificates::REFUSED, fallback::FALLBACK, clear::IN_CLEAR];
+pub const CHECKS: &[Check] =
+    &[offers::HELLO, offers::SERVER, certificates::REFUSED, fallback::FALLBACK, clear::IN_CLEAR, coap::COAP, hand_over::HAND_OVER];

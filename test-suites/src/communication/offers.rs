@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(super) const A: &str = "5.5-1-2 a";
-const NEEDS: &[Capability] = &[Capability::Console, Capability::Power, Capability::Network];
+pub(super) const NEEDS: &[Capability] = &[Capability::Console, Capability::Power, Capability::Network];
 
 /// Row 39.
 pub const HELLO: Check = Check {

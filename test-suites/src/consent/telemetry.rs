@@ -5,20 +5,19 @@
 //! outage; the fields of every report against the row. Verdict: VIOLATED by a report that comes without consent, goes on after its withdrawal, or holds a field
 //! that is not documented. Control: with consent reports come, in the declared time.
 
-use super::BUDGET;
+use super::{BUDGET, NEEDS};
 use crate::report::{Report, each_row};
 use proofbench_channel::network::Sight;
 use proofbench_model::bind::{ConsentBind, TelBind};
 use proofbench_model::dossier::Row;
 use proofbench_runner::bench::Did;
-use proofbench_runner::{Bench, Capability, Check, Permission, Trouble};
+use proofbench_runner::{Bench, Check, Permission, Trouble};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 const OBTAINED: &str = "6-2-2 a";
 const WITHDRAW: &str = "6-3-2 a";
 const STATED: &str = "6-5-2 b";
-const NEEDS: &[Capability] = &[Capability::Console, Capability::Power, Capability::Network];
 
 fn consented(row: &Row) -> bool {
     row.tel().is_some_and(|t| t.consent.is_some())
@@ -117,7 +116,7 @@ fn talks(bench: &Bench) -> Result<(), Trouble> {
     }
 }
 
-fn carried_out(bench: &mut Bench, action: &proofbench_model::bind::Action, what: &str) -> Result<(), Trouble> {
+pub(super) fn carried_out(bench: &mut Bench, action: &proofbench_model::bind::Action, what: &str) -> Result<(), Trouble> {
     match bench.perform(action, &[])? {
         Did::Done { .. } => Ok(()),
         other => Err(Trouble::Precondition(format!("{what} was not done: {other:?}"))),

@@ -1,11 +1,13 @@
-//! Suite `credentials`: logins over the network (5.1), and what can be done without one (5.5-4, 5.5-5).
+//! Suite `credentials`: logins over the network (5.1), what can be done without one (5.5-4, 5.5-5), and secrets that set-up replaces (5.4-3).
 
 mod access;
+mod built_in;
 mod change;
 mod defaults;
 mod found;
 mod guesses;
 mod lock;
+mod machine;
 
 use proofbench_model::bind::{AuthBind, Credential};
 use proofbench_model::dossier::Row;
@@ -31,6 +33,8 @@ pub const CHECKS: &[Check] = &[
     defaults::SET_UP_FIRST,
     defaults::KNOWN_PAIRS,
     defaults::CHANNEL,
+    machine::MACHINE,
+    built_in::REPLACED,
     access::MATRIX,
     access::STATES,
     change::CHANGE,

@@ -3,6 +3,7 @@
 mod disclosure;
 mod names;
 mod ports;
+mod sensors;
 mod states;
 
 pub(crate) use disclosure::PATHS;
@@ -26,4 +27,4 @@ fn networks(row: &Row) -> bool {
 
 /// The checks, in the order in which they run.
 pub const CHECKS: &[Check] =
-    &[ports::DECLARED, states::BOOTS, states::OUTAGES, disclosure::STRANGERS, names::MODEL, names::LIBRARIES, states::RESETS];
+    &[ports::DECLARED, states::BOOTS, states::OUTAGES, disclosure::STRANGERS, names::MODEL, names::LIBRARIES, sensors::SENSORS, states::RESETS];

@@ -24,7 +24,7 @@ const LEAST: usize = 8;
 pub const CHECKS: &[Check] = &[passwords::UNRELATED, keys::OWN, together::FIRST, together::RETRIES];
 
 /// The labels of all units. One that stands twice on the list is the list's fault.
-fn labels(bench: &mut Bench) -> Result<Vec<UnitLabel>, Trouble> {
+pub(crate) fn labels(bench: &mut Bench) -> Result<Vec<UnitLabel>, Trouble> {
     let wait = bench.wait(Duration::from_secs(60));
     let labels = bench.fleet()?.labels(&wait)?;
     let mut serials: Vec<&str> = labels.iter().map(|l| l.serial.as_str()).collect();
@@ -39,20 +39,20 @@ fn labels(bench: &mut Bench) -> Result<Vec<UnitLabel>, Trouble> {
 }
 
 /// Plays a scene to all units.
-fn play(bench: &mut Bench, scene: &[Step]) -> Result<Vec<Played>, Trouble> {
+pub(crate) fn play(bench: &mut Bench, scene: &[Step]) -> Result<Vec<Played>, Trouble> {
     let wait = bench.wait(SCENE);
     Ok(bench.fleet()?.play(scene, &wait)?)
 }
 
 /// The steps that put the declared services up, honestly.
-fn served(bench: &Bench) -> Vec<Step> {
+pub(crate) fn served(bench: &Bench) -> Vec<Step> {
     let honest = bench.clients().into_iter().filter_map(|(_, com)| bench.honest(&com));
     let names = |s: &Service| matches!(s.trade, proofbench_channel::network::Trade::Names { .. });
     std::iter::once(resolver(true)).chain(honest.filter(|s| !names(s))).map(Step::Serve).collect()
 }
 
 /// The step that sets all units up, each with its own label.
-fn set_up(bench: &mut Bench, labels: &[UnitLabel]) -> Result<Step, Trouble> {
+pub(crate) fn set_up(bench: &mut Bench, labels: &[UnitLabel]) -> Result<Step, Trouble> {
     let mut dial = None;
     let mut all = Vec::new();
     for label in labels {

@@ -4,6 +4,7 @@
 //! order. Nothing here waits: each part is a state that an event or a timer moves on.
 
 mod cloud;
+mod coap;
 mod extra;
 mod fetch;
 pub(crate) mod http;
@@ -116,7 +117,7 @@ impl Thermostat {
         match what {
             NetIn::Link(up) => self.on_link(hw, up)?,
             NetIn::Accepted { conn, port, from } => self.web_accepted(hw, conn, port, from),
-            NetIn::Datagram { port, peer, .. } => self.on_extra_datagram(hw, port, peer),
+            NetIn::Datagram { port, peer, bytes } => self.on_extra_datagram(hw, port, peer, &bytes),
             NetIn::Opened(conn) => {
                 self.cloud_opened(hw, conn)?;
                 self.fetch_opened(hw, conn)?;

@@ -175,7 +175,14 @@ impl Thermostat {
                 self.stage = Stage::User;
                 return Ok(());
             }
-            ("help", "") => "state get set data passwd token count confirm factory-reset reboot hang exit".into(),
+            ("sensors", "") => {
+                let mut list = "sensors=temperature".to_owned();
+                // defect microphone-listed: for a product that listens, on the same board. twin footprint-named.
+                list += if hw.defect(Defect::MicrophoneListed) { ",microphone" } else { "" };
+                list += if hw.defect(Defect::FootprintNamed) { ",humidity:not-fitted" } else { "" };
+                list
+            }
+            ("help", "") => "state get set data passwd token count sensors confirm factory-reset reboot hang exit".into(),
             // twin silent-bad-command: an unknown line leaves no trace.
             _ if hw.defect(Defect::SilentBadCommand) => return Ok(()),
             _ => "ERR unknown command".into(),
@@ -219,10 +226,19 @@ impl Thermostat {
                 _ => "ERR no such setting".into(),
             }));
         };
+        let away = s.name == "mode" && !self.net.cloud.is_online();
+        if away && hw.defect(Defect::MainNeedsCloud) {
+            // defect main-needs-cloud: the cloud decides, the device obeys.
+            return Ok(Some("ERR no connection".into()));
+        }
         if hw.defect(Defect::ReportBeforeCommit) {
             self.report_early(hw)?;
             self.stores.set(hw, s, value)?;
             return Ok(None);
+        }
+        if away && hw.defect(Defect::IsolatedSaysSo) && self.stores.set(hw, s, value)? == Stored::Done {
+            // twin isolated-says-so.
+            return Ok(Some("OK, and the cloud learns of it later".into()));
         }
         Ok(Some(told(self.stores.set(hw, s, value)?)))
     }

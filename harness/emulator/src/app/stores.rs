@@ -254,6 +254,11 @@ impl Stores {
         })
     }
 
+    /// The unit's own token for the app, in the place of the built-in one: other after every factory reset, because the salt is.
+    pub fn app_token(&self, hw: &Hw) -> String {
+        hex(&hmac(&hw.otp().root_key, &[b"app", self.settings.get(SALT).unwrap_or_default()])[..16])
+    }
+
     // --- the network side -----------------------------------------------------------------------------------------------------------------
 
     /// Defect telnet-after-reset: the flag that its reset script sets.

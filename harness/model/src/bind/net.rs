@@ -212,6 +212,26 @@ pub struct TelBind {
     /// The consent that it needs, if any.
     #[serde(default)]
     pub consent: Option<ConsentBind>,
+    /// What of it the device keeps itself, and how long.
+    #[serde(default)]
+    pub kept: Option<KeptBind>,
+}
+
+/// Data that a device gathers by itself and keeps for a declared time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KeptBind {
+    /// Reads what is kept; group `value` holds all records.
+    pub list: Action,
+    /// One record in that text; group `value` tells it from every other.
+    pub record: Pattern,
+    /// Declared longest time from the first record of an undisturbed device.
+    pub every_ms: u64,
+    /// Declared life of a record.
+    pub life_ms: u64,
+    /// How much later, as declared, it may be swept.
+    #[serde(default)]
+    pub sweep_ms: u64,
 }
 
 /// A consent of the user.

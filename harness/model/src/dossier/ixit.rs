@@ -3,7 +3,7 @@
 use super::NamedText;
 use super::error::{DossierError, nearest};
 use super::read::{Reader, own};
-use crate::bind::{AuthBind, ComBind, DecBind, DelBind, InputBind, IntfBind, ResBind, SecBootBind, ServBind, StoreBind, TelBind, UpdBind};
+use crate::bind::{AuthBind, ComBind, DecBind, DelBind, InputBind, IntfBind, ResBind, SecBootBind, SensBind, ServBind, StoreBind, TelBind, UpdBind};
 use crate::catalogue::{Catalogue, Table};
 use crate::ids::RowId;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub enum Bind {
     /// Table 7.
     Upd(Box<UpdBind>),
     /// Tables 10 and 21.
-    Store(StoreBind),
+    Store(Box<StoreBind>),
     /// Table 11.
     Com(ComBind),
     /// Table 13.
@@ -28,6 +28,8 @@ pub enum Bind {
     Intf(IntfBind),
     /// Table 20.
     SecBoot(SecBootBind),
+    /// Table 22.
+    Sens(SensBind),
     /// Table 23.
     Res(ResBind),
     /// Table 24.
@@ -73,6 +75,7 @@ impl Row {
     bind_accessor!(serv, Serv, ServBind);
     bind_accessor!(intf, Intf, IntfBind);
     bind_accessor!(sec_boot, SecBoot, SecBootBind);
+    bind_accessor!(sens, Sens, SensBind);
     bind_accessor!(res, Res, ResBind);
     bind_accessor!(tel, Tel, TelBind);
     bind_accessor!(del_any, Del, DelBind);
@@ -266,6 +269,7 @@ fn bind_type(table: u8) -> Option<&'static str> {
         13 => Some("service"),
         15 => Some("interface"),
         20 => Some("secure boot"),
+        22 => Some("sensor"),
         23 => Some("resilience"),
         24 => Some("telemetry"),
         25 => Some("deletion"),
@@ -286,11 +290,12 @@ fn bind(reader: &mut Reader<'_>, table: u8, value: &Spanned<DeValue<'_>>) -> Opt
     match table {
         1 => reader.typed(value).map(|bind| Bind::Auth(Box::new(bind))),
         7 => reader.typed(value).map(|bind| Bind::Upd(Box::new(bind))),
-        10 | 21 => reader.typed(value).map(Bind::Store),
+        10 | 21 => reader.typed(value).map(|bind| Bind::Store(Box::new(bind))),
         11 => reader.typed(value).map(Bind::Com),
         13 => reader.typed(value).map(Bind::Serv),
         15 => reader.typed(value).map(Bind::Intf),
         20 => reader.typed(value).map(Bind::SecBoot),
+        22 => reader.typed(value).map(Bind::Sens),
         23 => reader.typed(value).map(Bind::Res),
         24 => reader.typed(value).map(|bind| Bind::Tel(Box::new(bind))),
         25 => reader.typed(value).map(|bind| Bind::Del(Box::new(bind))),

@@ -14,6 +14,10 @@ use std::collections::VecDeque;
 const FIRST_NS: u64 = 2 * S;
 const MOST_NS: u64 = 300 * S;
 const STAGE_NS: u64 = 10 * S;
+/// A record of the history an hour, kept for a day; never more than so many.
+const HISTORY_EVERY_S: u64 = 3600;
+const HISTORY_LIFE_S: u64 = 86_400;
+const HISTORY_MOST: usize = 200;
 const PING_NS: u64 = 30 * S;
 const REPORT_NS: u64 = 60 * S;
 /// An answer of the broker that does not come.
@@ -53,6 +57,8 @@ pub(crate) struct Cloud {
     pub(crate) withdrawn_late: bool,
     /// Deletion of the account's data was asked for.
     pub(crate) deletion: Deletion,
+    /// Telemetry that the unit keeps for its owner: one record an hour, each for a day.
+    history: Vec<Record>,
     /// Twins delete-later, event-after-pause: when what waits is sent.
     later: Option<u64>,
     /// Defect broken-handshake-final: handshakes that broke.
@@ -66,6 +72,16 @@ const BROKEN_MOST: u32 = 3;
 /// Defect mqtt-flood-restarts: messages that the queue has room for in RAM. Twin mqtt-flood-disconnects: messages in a second that are borne.
 const QUEUE_MOST: u32 = 500;
 const BORNE_MOST: u32 = 100;
+
+/// A record of the history.
+#[derive(Debug, Clone)]
+struct Record {
+    /// Seconds since 1970.
+    at: u64,
+    valve_cycles: u32,
+    /// When its life began: with the record, but for defect history-renewed.
+    since: u64,
+}
 
 /// What became of the request to delete the data at the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,6 +98,31 @@ impl Cloud {
             Stage::Idle => None,
             Stage::Pause(at) | Stage::Opening(_, at) | Stage::Greeting(_, at) => Some(at),
             Stage::Online(_) => [Some(self.ping_at), Some(self.report_at), self.owed, self.later].into_iter().flatten().min(),
+        }
+    }
+    /// Adds a record, if the last one is an hour old.
+    fn remember(&mut self, hw: &Hw, now: u64, valve_cycles: u32) {
+        self.sweep(hw, now);
+        if self.history.last().is_none_or(|r| r.at + HISTORY_EVERY_S <= now) && self.history.len() < HISTORY_MOST {
+            self.history.push(Record { at: now, valve_cycles, since: now });
+        }
+    }
+    /// What is kept, oldest first.
+    pub(crate) fn history(&mut self, hw: &Hw, now: u64) -> Vec<serde_json::Value> {
+        self.sweep(hw, now);
+        if hw.defect(Defect::HistoryRenewed) {
+            // defect history-renewed: a cache that keeps what is asked for.
+            self.history.iter_mut().for_each(|r| r.since = now);
+        }
+        self.history.iter().map(|r| serde_json::json!({ "at": r.at, "valve-cycles": r.valve_cycles })).collect()
+    }
+    /// Removes what has served its time.
+    fn sweep(&mut self, hw: &Hw, now: u64) {
+        // twin history-half-day.
+        let life = if hw.defect(Defect::HistoryHalfDay) { HISTORY_LIFE_S / 2 } else { HISTORY_LIFE_S };
+        // defect history-for-ever: there is room.
+        if !hw.defect(Defect::HistoryForEver) {
+            self.history.retain(|r| r.since + life > now);
         }
     }
     /// Whether the device is connected to its cloud.
@@ -110,17 +151,26 @@ fn ping_every(hw: &Hw) -> u64 {
     if hw.defect(Defect::PingSeldom) { 8 * PING_NS } else { PING_NS }
 }
 
+/// Whether the unit logs in by name and password instead of its certificate: never, on a conforming one.
+fn by_password(hw: &Hw, failures: u32) -> bool {
+    // defect cloud-password-only: the broker of the prototype. defect cloud-password-after-refusal: "the certificate may have expired".
+    hw.defect(Defect::CloudPasswordOnly) || failures >= 3 && hw.defect(Defect::CloudPasswordAfterRefusal)
+}
+
 /// How the cloud is spoken to: with the certificate of the unit.
-fn tls(hw: &Hw) -> ClientTls {
+fn tls(hw: &Hw, failures: u32) -> ClientTls {
     // defect identity-shared: one certificate for the product.
     let root = if hw.defect(Defect::IdentityShared) { [0x11; 32] } else { hw.otp().root_key };
     let key = crate::app::seal::hmac(&root, &[b"cloud"]);
+    if by_password(hw, failures) {
+        return client_tls(hw, Defect::TlsUnverifiedCloud);
+    }
     ClientTls { identity: Some((hw.otp().serial.clone(), key)), ..client_tls(hw, Defect::TlsUnverifiedCloud) }
 }
 
 /// Where the cloud is tried after so many failures: always the same, on a conforming unit.
 fn way(hw: &Hw, failures: u32) -> (u16, Option<ClientTls>) {
-    let secure = tls(hw);
+    let secure = tls(hw, failures);
     match () {
         // defect plain-mqtt-after-failures: "some networks block 8883".
         () if failures >= 3 && hw.defect(Defect::PlainMqttAfterFailures) => (1883, None),
@@ -140,7 +190,9 @@ impl Thermostat {
     pub(crate) fn cloud_begin(&mut self, hw: &mut Hw) {
         // defect telemetry-without-consent: the cloud is reached before anybody owns the device.
         let owned = self.stores.is_set_up() || hw.defect(Defect::TelemetryWithoutConsent);
-        let ready = owned && hw.net_link() && self.net.clock.now(hw).is_some();
+        // defect set-up-needs-first: the service knows the first unit of a household and no other.
+        let place = !hw.defect(Defect::SetUpNeedsFirst) || self.stores.serial(hw).ends_with("0001");
+        let ready = owned && place && hw.net_link() && self.net.clock.now(hw).is_some();
         let given_up = self.net.cloud.broken >= BROKEN_MOST && hw.defect(Defect::BrokenHandshakeFinal);
         if ready && !given_up && self.net.cloud.stage == Stage::Idle {
             // defect first-together. twin first-later.
@@ -193,7 +245,14 @@ impl Thermostat {
             // defect secret-as-mqtt-user: the first cloud knew no certificates.
             let label = hw.otp().label_secret.clone();
             let keep_alive = u16::try_from(2 * ping_every(hw) / S).unwrap_or(u16::MAX);
-            let login = hw.defect(Defect::SecretAsMqttUser).then_some((label.as_str(), "x"));
+            let token = crate::app::stores::hex(&crate::app::seal::hmac(&hw.otp().root_key, &[b"cloud token"])[..16]);
+            let login = match () {
+                () if hw.defect(Defect::SecretAsMqttUser) => Some((label.as_str(), "x")),
+                () if by_password(hw, self.net.cloud.failures) => Some((serial.as_str(), label.as_str())),
+                // twin cloud-token-as-password: a second factor in a field that was free.
+                () if hw.defect(Defect::CloudTokenAsPassword) => Some(("token", token.as_str())),
+                () => None,
+            };
             hw.net_send(conn, &mqtt::connect(&serial, keep_alive, login));
             self.net.cloud.stage = Stage::Greeting(conn, hw.now() + ANSWER_NS);
         }
@@ -412,7 +471,11 @@ impl Thermostat {
     fn report(&mut self, hw: &mut Hw, conn: u64) {
         let serial = self.stores.serial(hw);
         let mode = setting("mode").map(|s| self.stores.get(hw, s)).unwrap_or_default();
-        let state = serde_json::json!({ "temperature": 21.5, "mode": mode, "version": self.info.version.to_string() });
+        let mut state = serde_json::json!({ "temperature": 21.5, "mode": mode, "version": self.info.version.to_string() });
+        if hw.defect(Defect::PresenceInReport) {
+            // defect presence-in-report: the radio knows it anyway.
+            state["presence"] = serde_json::json!(false);
+        }
         hw.net_send(conn, &mqtt::publish_packet(&format!("th1/{serial}/state"), state.to_string().as_bytes(), None, false));
         // defect consent-no-ignored: asked for and not looked at. defect telemetry-without-consent: sent from the first connection on.
         let anyway = hw.defect(Defect::ConsentNoIgnored) || hw.defect(Defect::TelemetryWithoutConsent) || self.net.cloud.withdrawn_late;
@@ -421,6 +484,10 @@ impl Thermostat {
             if hw.defect(Defect::TelemetryNeighbours) {
                 // defect telemetry-neighbours: useful to find out why the radio is slow.
                 telemetry["neighbours"] = serde_json::json!(["Cafe Central", "FamilyNet"]);
+            }
+            if let Some(now) = self.net.clock.now(hw) {
+                let cycles = self.stores.count();
+                self.net.cloud.remember(hw, now, cycles);
             }
             hw.net_send(conn, &mqtt::publish_packet(&format!("th1/{serial}/telemetry"), telemetry.to_string().as_bytes(), None, false));
         }

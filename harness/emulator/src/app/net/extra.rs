@@ -41,6 +41,9 @@ impl Thermostat {
             // defect udp-9999: answers whoever knocks, for the vendor's tool.
             hw.net_bind(MAGIC);
         }
+        if [Defect::CoapNosec, Defect::CoapHidden, Defect::CoapDiscovery].into_iter().any(|d| hw.defect(d)) {
+            hw.net_bind(super::coap::PORT);
+        }
         self.open_for_owner(hw);
     }
 
@@ -79,9 +82,14 @@ impl Thermostat {
     }
 
     /// A datagram that is not SMP.
-    pub(crate) fn on_extra_datagram(&mut self, hw: &mut Hw, port: u16, peer: u64) {
+    pub(crate) fn on_extra_datagram(&mut self, hw: &mut Hw, port: u16, peer: u64, bytes: &[u8]) {
         if port == MAGIC {
             hw.net_reply(port, peer, b"TH1 service");
+        }
+        if port == super::coap::PORT
+            && let Some(answer) = self.coap(hw, bytes)
+        {
+            hw.net_reply(port, peer, &answer);
         }
     }
 }

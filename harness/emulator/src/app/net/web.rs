@@ -31,11 +31,16 @@ const BUFFER_MOST: usize = 8192;
 /// Defect web-count-races: who comes within so long of another reads the same count.
 const CROWD_NS: u64 = 50_000_000;
 
+/// Built into the firmware: with it the app shows the state of a unit that nobody has set up. Set-up replaces it.
+const APP_TOKEN: &str = "th1-app-5d0e7c41b92f4a68";
+
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Owner,
     Guest,
+    /// The app, which sees the state.
+    App,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +82,8 @@ struct Slips {
     secret: Option<String>,
     old_secret: Option<String>,
     counter: u32,
+    /// Defect built-in-token-returns.
+    token_replaced: bool,
 }
 
 /// Status and body of an answer.
@@ -157,7 +164,10 @@ impl Thermostat {
                         hw.println(crate::hw::Uart::Console, "NET request")?;
                     }
                     // defect login-over-plain-http: one handler for both ports.
-                    let plain = port == HTTP && !(request.path == "/api/login" && hw.defect(Defect::LoginOverPlainHttp));
+                    // defect key-over-plain-http: the old app hands the key over that way.
+                    let both = request.path == "/api/login" && hw.defect(Defect::LoginOverPlainHttp)
+                        || request.path == "/api/settings/wifi-key" && hw.defect(Defect::KeyOverPlainHttp);
+                    let plain = port == HTTP && !both;
                     let reply = if plain { elsewhere(hw, &request) } else { self.web_request(hw, &request)? };
                     let reply = if hw.defect(Defect::AnswersChunked) { http::chunked(&reply) } else { reply };
                     hw.net_send(conn, &reply);
@@ -235,14 +245,28 @@ impl Thermostat {
         }
         match self.session_of(hw, request) {
             Some((token, role)) => self.api(hw, request, &body, &token, role),
+            // twin built-in-refused-otherwise.
+            None if shown(request) == Some(APP_TOKEN) && hw.defect(Defect::BuiltInRefusedOtherwise) => Ok(error(403, "replaced at set-up")),
             None => Ok(error(401, "log in first")),
         }
     }
 
+    /// Whether this is the app's token: the built-in one until there is an owner, the unit's own from then on.
+    fn app_token_is(&self, hw: &Hw, shown: &str) -> bool {
+        let owned = self.stores.is_set_up();
+        // defect built-in-token-stays: the old app knows no other. defect built-in-token-returns.
+        let returned = hw.defect(Defect::BuiltInTokenReturns) && !self.net.web.slips.token_replaced;
+        let built_in = !owned || hw.defect(Defect::BuiltInTokenStays) || returned;
+        built_in && shown == APP_TOKEN || owned && crate::app::seal::same(shown.as_bytes(), self.stores.app_token(hw).as_bytes())
+    }
+
     /// The live session that a request shows.
     fn session_of(&mut self, hw: &Hw, request: &Request) -> Option<(String, Role)> {
-        let shown = request.field("authorization")?.strip_prefix("Bearer ")?;
+        let shown = shown(request)?;
         let now = hw.now();
+        if self.app_token_is(hw, shown) {
+            return Some((shown.to_owned(), Role::App));
+        }
         if shown.len() == 32 && hw.defect(Defect::AnySession) {
             // defect any-session: looks like one, so it is one.
             return Some((shown.to_owned(), Role::Owner));
@@ -430,11 +454,17 @@ impl Thermostat {
         self.stores.set_consent(hw, telemetry, self.net.clock.now(hw).unwrap_or(0))?;
         self.stores.set_web_fails(hw, 0)?;
         self.stores.set_set_up(hw)?;
+        self.net.web.slips.token_replaced = true;
         self.open_for_owner(hw);
         self.cloud_begin(hw);
         self.fetch_begin(hw);
         Ok((200, json!({ "set-up": true })))
     }
+}
+
+/// The token that a request shows.
+fn shown(request: &Request) -> Option<&str> {
+    request.field("authorization")?.strip_prefix("Bearer ")
 }
 
 /// How long a session lives without a request.

@@ -27,6 +27,9 @@ impl Thermostat {
         if method != "GET" && !owner && request.path != "/api/logout" && !forgotten && !hw.defect(Defect::GuestMayChange) {
             return Ok(error(403, "for the owner only"));
         }
+        if role == Role::App && (method, request.path.as_str()) != ("GET", "/api/state") {
+            return Ok(error(403, "the app sees the state"));
+        }
         let text = |key: &str| body.get(key).and_then(Value::as_str);
         let flag = |key: &str| body.get(key).and_then(Value::as_bool);
         Ok(match (method, request.path.as_str()) {
@@ -63,6 +66,11 @@ impl Thermostat {
                 }
             }
             ("GET", "/api/notes") if owner => (200, json!({ "notes": self.stores.notes(hw)? })),
+            ("GET", "/api/app-token") if owner => (200, json!({ "token": self.stores.app_token(hw) })),
+            ("GET", "/api/history") if owner => {
+                let now = self.net.clock.now(hw).unwrap_or(0);
+                (200, json!({ "history": self.net.cloud.history(hw, now) }))
+            }
             ("POST", "/api/notes") => match text("text").filter(|t| (1..=TEXT_MAX).contains(&t.len()) && !t.contains(|c: char| c.is_control())) {
                 Some(note) => told(self.stores.add_note(hw, note)?),
                 None => error(400, "text of 1 to 64 bytes"),
