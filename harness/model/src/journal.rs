@@ -381,8 +381,11 @@ impl Journal {
             if record.seq != index as u64 {
                 return Err(BadJournal::Sequence { line, found: record.seq, expected: index as u64 });
             }
-            if let Event::Observation(o) = &record.event {
-                o.clone().checked().map_err(|source| BadJournal::NoEvidence { line, source })?;
+            if let Event::Observation(o) = &record.event
+                && !o.is_founded()
+            {
+                let source = crate::NoEvidence { check: o.check.clone(), unit: o.unit.clone(), outcome: o.outcome };
+                return Err(BadJournal::NoEvidence { line, source });
             }
             if index == 0 && !matches!(record.event, Event::Header(_)) {
                 return Err(BadJournal::NoHeader);
