@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod ics;
 pub mod instance;
 pub mod ixit;
+pub mod lint;
 pub mod records;
 pub mod rollup;
 
