@@ -25,6 +25,7 @@ fn figures(title: &str, instances: usize) {
     println!("{title} ({} MB)", text.len() / 1_000_000);
     let begun = Instant::now();
     let journal = timed("read journal, check its chain", || Journal::read(&text).unwrap());
+    drop(text);
     let dossier = dossier();
     let assessment = timed("assess", || assess(Catalogue::load(), &dossier, &Records::of(&journal), &Options::default()));
     let run = Run { journal: &journal, assessment: &assessment, started_unix: 0 };

@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use proofbench_model::{Claim, Scheme};
 use proofbench_report::text;
 use proofbench_rig::{DOSSIER_FILES, Permissions};
+use proofbench_runner::Check;
 use proofbench_runner::merge::{Sources, merge as carry_out};
 use proofbench_runner::plan::{Plan, RigFacts, Selection, plan};
-use proofbench_runner::Check;
 use std::fs;
 use std::path::{Path, PathBuf};
 
