@@ -145,11 +145,11 @@ fn same(one: &Source, other: &Source) -> Result<(), MergeError> {
     if a.dut.is_empty() || b.dut.is_empty() {
         return differs("which device it was".to_owned(), &format!("{:?}", a.dut), &format!("{:?}", b.dut));
     }
-    for key in a.dut.keys().chain(b.dut.keys()).filter(|k| a.dut.get(*k) != b.dut.get(*k)) {
+    if let Some(key) = a.dut.keys().chain(b.dut.keys()).find(|k| a.dut.get(*k) != b.dut.get(*k)) {
         return differs(format!("the device's {key}"), &of(&a.dut, key), &of(&b.dut, key));
     }
     let digests: BTreeSet<&String> = a.digests.keys().chain(b.digests.keys()).filter(|k| SAME.iter().any(|s| k.starts_with(s))).collect();
-    for key in digests.into_iter().filter(|k| a.digests.get(*k) != b.digests.get(*k)) {
+    if let Some(key) = digests.into_iter().find(|k| a.digests.get(*k) != b.digests.get(*k)) {
         return differs(format!("the digest of {key}"), &of(&a.digests, key), &of(&b.digests, key));
     }
     if a.scheme != b.scheme || a.profile != b.profile {
