@@ -127,15 +127,36 @@ fn not_applicable(status: &Status, dossier: &Dossier, indicated: &BTreeMap<u8, I
 /// What identification, ICS and IXIT say of each condition. A condition that is not listed is open: nothing speaks for or against it.
 fn indications(dossier: &Dossier) -> BTreeMap<u8, Indicated> {
     let mut out: BTreeMap<u8, Indicated> = BTreeMap::new();
-    let ixit = &dossier.ixit;
-    let mut say = |conditions: &[u8], holds: bool, because: String| {
-        for n in conditions {
-            // An indication that it holds outweighs one that it does not: it takes one counter-example to falsify an N/A.
-            let entry = out.entry(*n).or_insert_with(|| Indicated { holds, because: because.clone() });
-            if holds && !entry.holds {
-                *entry = Indicated { holds, because: because.clone() };
+    for (n, said) in all_indications(dossier) {
+        // An indication that it holds outweighs one that it does not: it takes one counter-example to falsify an N/A.
+        match out.get(&n) {
+            Some(there) if there.holds || !said.holds => {}
+            _ => {
+                out.insert(n, said);
             }
         }
+    }
+    out
+}
+
+/// Conditions of which the dossier says both that they hold and that they do not, each with a reason for and a reason against.
+pub fn conflicts(dossier: &Dossier) -> Vec<(u8, String, String)> {
+    let all = all_indications(dossier);
+    let first = |n: u8, holds: bool| all.iter().find(|(m, i)| *m == n && i.holds == holds).map(|(_, i)| i.because.clone());
+    (1..=28).filter_map(|n| Some((n, first(n, true)?, first(n, false)?))).collect()
+}
+
+/// Whether the dossier says of a condition that it holds (`true`), that it does not, or nothing.
+pub fn indicated(dossier: &Dossier, condition: u8) -> Option<bool> {
+    indications(dossier).get(&condition).map(|i| i.holds)
+}
+
+/// Every indication by itself, in the order of its sources.
+fn all_indications(dossier: &Dossier) -> Vec<(u8, Indicated)> {
+    let mut out: Vec<(u8, Indicated)> = Vec::new();
+    let ixit = &dossier.ixit;
+    let mut say = |conditions: &[u8], holds: bool, because: String| {
+        out.extend(conditions.iter().map(|n| (*n, Indicated { holds, because: because.clone() })));
     };
     match dossier.device.identification.constraint() {
         Constrained::No => {
@@ -150,7 +171,8 @@ fn indications(dossier: &Dossier) -> BTreeMap<u8, Indicated> {
     }
     for n in 1..=28 {
         if let Some(declared) = dossier.ics.condition(n).filter(|_| !is_constraint(n)) {
-            say(&[n], declared.holds, format!("the ICS declares it ({})", declared.detail));
+            let because = if declared.detail.trim().is_empty() { String::new() } else { format!(" ({})", declared.detail) };
+            say(&[n], declared.holds, format!("the ICS declares it{because}"));
         }
     }
     let rows = |table: u8| ixit.rows(table).iter();

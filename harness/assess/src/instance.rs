@@ -1,6 +1,6 @@
 //! One unit on one IXIT row: what all checks and persons together say of it.
 
-use crate::records::Records;
+use crate::records::{Indexed, Records};
 use proofbench_model::catalogue::{Catalogue, Kind, Reference, Restriction};
 use proofbench_model::dossier::{Dossier, Row};
 use proofbench_model::{CheckId, EvidenceId, Fate, Observation, Outcome, Reason, RowId, UnitId};
@@ -89,7 +89,7 @@ pub(crate) fn worse(a: Outcome, b: Outcome) -> Outcome {
 }
 
 /// The instances of a unit that checks and persons made, and those that are missing though a row asks for them. Reference units are not resolved here.
-pub(crate) fn own(catalogue: &Catalogue, dossier: &Dossier, records: &Records, unit: &UnitId) -> Vec<Instance> {
+pub(crate) fn own(catalogue: &Catalogue, dossier: &Dossier, indexed: &Indexed<'_>, unit: &UnitId) -> Vec<Instance> {
     let mut by_row: BTreeMap<Option<RowId>, Instance> = BTreeMap::new();
     let mut add = |instance: Instance| match by_row.get_mut(&instance.row) {
         Some(there) => there.join(instance),
@@ -97,16 +97,13 @@ pub(crate) fn own(catalogue: &Catalogue, dossier: &Dossier, records: &Records, u
             by_row.insert(instance.row.clone(), instance);
         }
     };
-    let mut owed: BTreeSet<(CheckId, Option<RowId>)> = BTreeSet::new();
-    owed.extend(records.due.iter().filter(|d| d.unit == *unit).map(|d| (d.check.clone(), d.row.clone())));
-    owed.extend(records.observations.iter().filter(|o| o.unit == *unit).map(|o| (o.check.clone(), o.row.clone())));
     let mut judged_by_check: BTreeSet<u8> = BTreeSet::new();
-    for (check, row) in owed {
-        judged_by_check.extend(row.as_ref().map(|r| r.table));
-        add(by_check(records, unit, &check, &row));
+    for (check, row, said) in indexed.of_unit(unit) {
+        judged_by_check.extend(row.map(|r| r.table));
+        add(by_check(indexed.records, unit, check, row, said));
     }
     let mut judged_by_person: BTreeSet<u8> = BTreeSet::new();
-    for answer in records.valid_answers().filter(|a| a.unit == *unit) {
+    for answer in indexed.answers_on(unit) {
         judged_by_person.extend(answer.row.as_ref().map(|r| r.table));
         let outcome = if answer.holds { Outcome::Satisfied } else { Outcome::Violated };
         add(Instance::new(unit, answer.row.clone(), outcome, Source::Person(answer.author.clone()), answer.reasoning.clone()));
@@ -134,10 +131,8 @@ pub(crate) fn own(catalogue: &Catalogue, dossier: &Dossier, records: &Records, u
     by_row.into_values().collect()
 }
 
-/// What one check says of a unit and row over all its attempts.
-fn by_check(records: &Records, unit: &UnitId, check: &CheckId, row: &Option<RowId>) -> Instance {
-    let of = |o: &&Observation| o.unit == *unit && o.check == *check && o.row == *row;
-    let all: Vec<&Observation> = records.observations.iter().filter(of).collect();
+/// What one check says of a unit and row over all its attempts; `all` are its observations on them.
+fn by_check(records: &Records, unit: &UnitId, check: &CheckId, row: Option<&RowId>, all: &[&Observation]) -> Instance {
     let valid: Vec<&Observation> = all.iter().copied().filter(|o| !records.is_annulled(o)).collect();
     let source = Source::Check(check.clone());
     let Some(last) = valid.iter().map(|o| o.attempt).max() else {
@@ -147,12 +142,12 @@ fn by_check(records: &Records, unit: &UnitId, check: &CheckId, row: &Option<RowI
             Some(Fate::NotRun { why }) => (Reason::HarnessFault, format!("{check} did not run: {why}")),
             _ => (Reason::HarnessFault, format!("{check} was due and reported nothing")),
         };
-        return Instance::new(unit, row.clone(), Outcome::Unresolved(reason), source, why);
+        return Instance::new(unit, row.cloned(), Outcome::Unresolved(reason), source, why);
     };
     // A violation stands whatever a later attempt saw. Otherwise the last attempt speaks: it may resolve what an earlier one could not.
-    let outcome_of = |o: &Observation| match o.clone().checked() {
-        Ok(o) => o.outcome,
-        Err(_) => Outcome::Unresolved(Reason::HarnessFault), // no evidence, no verdict
+    let outcome_of = |o: &Observation| match o.is_founded() {
+        true => o.outcome,
+        false => Outcome::Unresolved(Reason::HarnessFault), // no evidence, no verdict
     };
     let violated = |o: &&&Observation| outcome_of(o) == Outcome::Violated;
     let deciding: Vec<&Observation> = match valid.iter().find(violated) {
@@ -161,7 +156,7 @@ fn by_check(records: &Records, unit: &UnitId, check: &CheckId, row: &Option<RowI
     };
     let mut instances = deciding.iter().map(|o| {
         let why = if o.outcome == Outcome::Satisfied { String::new() } else { o.observed.clone() };
-        let mut instance = Instance::new(unit, row.clone(), outcome_of(o), source.clone(), why);
+        let mut instance = Instance::new(unit, row.cloned(), outcome_of(o), source.clone(), why);
         instance.evidence.extend(o.evidence.iter().cloned());
         instance
     });
@@ -183,10 +178,10 @@ pub(crate) fn pending(catalogue: &Catalogue, unit: &UnitId, row: Option<RowId>) 
 }
 
 /// The instances that a reference unit takes from elsewhere: those of the referenced units on the rows that count, one for each row.
-pub(crate) fn referenced(catalogue: &Catalogue, dossier: &Dossier, records: &Records, reference: &Reference) -> Vec<Instance> {
+pub(crate) fn referenced(catalogue: &Catalogue, dossier: &Dossier, indexed: &Indexed<'_>, reference: &Reference) -> Vec<Instance> {
     let mut out = Vec::new();
     for unit in &reference.to {
-        let there = own(catalogue, dossier, records, unit);
+        let there = own(catalogue, dossier, indexed, unit);
         for row in restricted_rows(dossier, reference.restriction) {
             let key = Some(row.clone());
             let on_row: Vec<&Instance> = there.iter().filter(|i| i.row == key || i.row.is_none()).collect();

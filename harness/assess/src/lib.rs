@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod ics;
 pub mod instance;
 pub mod ixit;
+pub mod lint;
 pub mod records;
 pub mod rollup;
 
@@ -20,7 +21,7 @@ pub use rollup::{CaseResult, GroupResult, UnitResult, UnitState};
 
 use proofbench_model::catalogue::Catalogue;
 use proofbench_model::dossier::Dossier;
-use proofbench_model::{CaseId, Claim, Method, Profile, ProvisionId, UnitId, Verdict};
+use proofbench_model::{CaseId, Claim, Method, Profile, ProvisionId, Scheme, UnitId, Verdict};
 
 /// How to assess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +30,20 @@ pub struct Options {
     pub method: Method,
     /// Who reads the result.
     pub profile: Profile,
+    /// Of what the overall verdict speaks; of everything if none.
+    pub scheme: Option<&'static Scheme>,
+}
+
+impl Options {
+    /// Of a profile, with the method's own status table.
+    pub fn of(scheme: &'static Scheme) -> Self {
+        Self { profile: scheme.reader(), scheme: Some(scheme), ..Self::default() }
+    }
+
+    /// Whether the overall verdict and the exit code are about a provision.
+    pub fn speaks_of(&self, provision: &ProvisionId) -> bool {
+        self.scheme.is_none_or(|s| s.speaks_of(provision))
+    }
 }
 
 /// The result.
@@ -82,14 +97,23 @@ impl Assessment {
     /// How a process that prints this should exit.
     pub fn exit_class(&self) -> ExitClass {
         let failed = |v: Option<Verdict>| v == Some(Verdict::Fail);
-        if !self.ics_is_valid() || self.groups.iter().any(|g| failed(g.verdict)) || failed(self.overall) {
+        let speaks_of = |p: &ProvisionId| self.options.speaks_of(p);
+        let groups = || self.groups.iter().filter(|g| speaks_of(&g.provision));
+        if !ics_stands(&self.options, &self.ics_findings, &self.contradictions) || groups().any(|g| failed(g.verdict)) || failed(self.overall) {
             return ExitClass::Failed;
         }
-        let unresolved = self.units.iter().any(|u| u.is_unresolved() && !u.is_only_pending());
-        let faults = unresolved || !self.ixit_findings.is_empty() || !self.strays.is_empty();
-        let pending = self.options.profile == Profile::Certify && self.groups.iter().any(|g| g.verdict == Some(Verdict::Inconclusive));
+        let units = || self.units.iter().filter(|u| speaks_of(&u.unit.provision()));
+        let unresolved = units().any(|u| u.is_unresolved() && !u.is_only_pending());
+        let faults = unresolved || self.ixit_findings.iter().any(|f| speaks_of(&f.provision)) || !self.strays.is_empty();
+        let pending = self.options.profile == Profile::Certify && groups().any(|g| g.verdict == Some(Verdict::Inconclusive));
         if faults || pending { ExitClass::Inconclusive } else { ExitClass::Clean }
     }
+}
+
+/// Whether the ICS stands as far as the options speak of it. An observation that falsifies the supplier's word on a condition always counts.
+fn ics_stands(options: &Options, findings: &[IcsFinding], contradictions: &[Contradiction]) -> bool {
+    let invalid = findings.iter().any(|f| options.speaks_of(&f.provision));
+    !invalid && !contradictions.iter().any(|c| c.provision.as_ref().is_none_or(|p| options.speaks_of(p)))
 }
 
 /// How a process should exit.
@@ -122,13 +146,14 @@ pub fn assess(catalogue: &Catalogue, dossier: &Dossier, records: &Records, optio
     let units = rollup::units(catalogue, dossier, records);
     let cases = rollup::cases(catalogue, dossier, &units, &ixit_findings);
     let groups = rollup::groups(catalogue, dossier, records, &units, &cases);
-    let skipped = units.iter().any(|u| u.state == UnitState::NotSelected);
-    let claim = if skipped { Claim::None } else { records.claim };
+    let skipped = units.iter().any(|u| u.state == UnitState::NotSelected && options.speaks_of(&u.unit.provision()));
+    let silent = options.scheme.is_some_and(|s| s.no_verdict.is_some());
+    let claim = if skipped || silent { Claim::None } else { records.claim };
     let overall = (claim == Claim::Full).then(|| {
-        if !ics_findings.is_empty() || !contradictions.is_empty() {
+        if !ics_stands(options, &ics_findings, &contradictions) {
             return Verdict::Fail;
         }
-        Verdict::of(groups.iter().filter_map(|g| g.verdict))
+        Verdict::of(groups.iter().filter(|g| options.speaks_of(&g.provision)).filter_map(|g| g.verdict))
     });
     let coverage = Coverage::of(catalogue, &units);
     let strays = records.strays(catalogue);

@@ -2,7 +2,7 @@
 
 use proofbench_model::catalogue::Catalogue;
 use proofbench_model::journal::{Amendment, Annulment, Answer, Due, Event, ExternalEvidence, Indication, Journal, Subject};
-use proofbench_model::{CheckId, Claim, Fate, Observation, ProvisionId, UnitId};
+use proofbench_model::{CheckId, Claim, Fate, Observation, ProvisionId, RowId, UnitId};
 use std::collections::BTreeMap;
 
 /// Everything that bears on an assessment.
@@ -111,6 +111,45 @@ impl Records {
         out.sort();
         out.dedup();
         out
+    }
+}
+
+/// What one check said, or owes, on one row; in the order of the records.
+pub(crate) type ByCheckAndRow<'r> = BTreeMap<(&'r CheckId, Option<&'r RowId>), Vec<&'r Observation>>;
+
+/// The records by unit, made once: looking through all observations for each unit, and again for each check and row of it, takes the square of their number.
+pub(crate) struct Indexed<'r> {
+    /// The records.
+    pub records: &'r Records,
+    units: BTreeMap<&'r UnitId, ByCheckAndRow<'r>>,
+    answers: BTreeMap<&'r UnitId, Vec<&'r Answer>>,
+}
+
+impl<'r> Indexed<'r> {
+    /// Of these records.
+    pub fn of(records: &'r Records) -> Self {
+        let mut units: BTreeMap<&UnitId, ByCheckAndRow<'r>> = BTreeMap::new();
+        for d in &records.due {
+            units.entry(&d.unit).or_default().entry((&d.check, d.row.as_ref())).or_default();
+        }
+        for o in &records.observations {
+            units.entry(&o.unit).or_default().entry((&o.check, o.row.as_ref())).or_default().push(o);
+        }
+        let mut answers: BTreeMap<&UnitId, Vec<&Answer>> = BTreeMap::new();
+        for a in records.valid_answers() {
+            answers.entry(&a.unit).or_default().push(a);
+        }
+        Self { records, units, answers }
+    }
+
+    /// Everything that checks said or owe on a unit, by check and row.
+    pub fn of_unit(&self, unit: &UnitId) -> impl Iterator<Item = (&'r CheckId, Option<&'r RowId>, &[&'r Observation])> {
+        self.units.get(unit).into_iter().flatten().map(|((check, row), said)| (*check, *row, said.as_slice()))
+    }
+
+    /// Answers of persons on a unit that count.
+    pub fn answers_on(&self, unit: &UnitId) -> &[&'r Answer] {
+        self.answers.get(unit).map_or(&[], Vec::as_slice)
     }
 }
 

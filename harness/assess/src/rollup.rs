@@ -2,7 +2,7 @@
 
 use crate::instance::{self, Instance, Source};
 use crate::ixit::IxitFinding;
-use crate::records::Records;
+use crate::records::{Indexed, Records};
 use proofbench_model::catalogue::{Case, Catalogue, Kind};
 use proofbench_model::dossier::{Dossier, Support};
 use proofbench_model::{CaseId, Claim, Fate, Outcome, ProvisionId, Reason, RowId, UnitId, Verdict};
@@ -97,18 +97,20 @@ pub struct GroupResult {
 }
 
 pub(crate) fn units(catalogue: &Catalogue, dossier: &Dossier, records: &Records) -> Vec<UnitResult> {
+    let indexed = Indexed::of(records);
     catalogue
         .cases()
         .iter()
         .flat_map(|case| case.unit_ids().map(move |u| (case, u)))
-        .map(|(case, u)| unit(catalogue, dossier, records, case, u))
+        .map(|(case, u)| unit(catalogue, dossier, &indexed, case, u))
         .collect()
 }
 
-fn unit(catalogue: &Catalogue, dossier: &Dossier, records: &Records, case: &Case, unit: UnitId) -> UnitResult {
+fn unit(catalogue: &Catalogue, dossier: &Dossier, indexed: &Indexed<'_>, case: &Case, unit: UnitId) -> UnitResult {
+    let records = indexed.records;
     let provision = unit.provision();
     let kind = catalogue.unit_kind(&unit);
-    let mut instances = instance::own(catalogue, dossier, records, &unit);
+    let mut instances = instance::own(catalogue, dossier, indexed, &unit);
     let result = |state, instances| UnitResult { unit: unit.clone(), kind, state, instances };
     match dossier.ics.support(&provision) {
         Some(Support::Yes) => {}
@@ -117,7 +119,7 @@ fn unit(catalogue: &Catalogue, dossier: &Dossier, records: &Records, case: &Case
     }
     let answered = !instances.is_empty();
     if let Some(reference) = catalogue.reference(&unit) {
-        instances.extend(instance::referenced(catalogue, dossier, records, reference));
+        instances.extend(instance::referenced(catalogue, dossier, indexed, reference));
     }
     // What was seen counts; only what nobody looked at can be a plan state.
     let seen = instances.iter().any(|i| i.sources.iter().any(|s| *s != Source::Nobody));

@@ -18,7 +18,7 @@ fn thermostat() -> Dossier {
 
 #[test]
 fn its_ics_is_valid_by_annex_a3_and_its_ixit_is_complete() {
-    let options = Options { method: Method::Ts103701, profile: Profile::Ci };
+    let options = Options { method: Method::Ts103701, profile: Profile::Ci, scheme: None };
     let a = assess(Catalogue::load(), &thermostat(), &Records::default(), &options);
     let told: Vec<String> = a.ics_findings.iter().map(ToString::to_string).collect();
     assert_eq!(told, Vec::<String>::new());
@@ -30,7 +30,7 @@ fn its_ics_is_valid_by_annex_a3_and_its_ixit_is_complete() {
 #[test]
 fn with_nothing_run_it_is_inconclusive_for_a_laboratory_and_no_reason_to_stop_a_pipeline() {
     for (profile, exit) in [(Profile::Certify, ExitClass::Inconclusive), (Profile::Ci, ExitClass::Clean)] {
-        let a = assess(Catalogue::load(), &thermostat(), &Records::default(), &Options { method: Method::Ts103701, profile });
+        let a = assess(Catalogue::load(), &thermostat(), &Records::default(), &Options { method: Method::Ts103701, profile, scheme: None });
         assert_eq!((a.overall, a.exit_class()), (Some(Verdict::Inconclusive), exit));
         assert!(a.units.iter().all(|u| u.outcome() != Some(proofbench_model::Outcome::Violated)));
     }

@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use proofbench_model::FamilyId;
+use proofbench_model::{FamilyId, Scheme};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,21 +60,60 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Per::Unit)]
         per: Per,
     },
-    /// Evaluate recorded results again, with another ICS if given; no rig is needed.
+    /// Evaluate recorded results again; no rig is needed.
+    ///
+    /// With another ICS or IXIT the new evaluation is kept in assessments/<n>/ of the run folder, with what went in, who made it and when; the run's journal
+    /// and its first evaluation stay as they are, and `verify` covers both. An IXIT may change words: rows and bindings that the rig acted on must be the same.
     Assess {
         /// The run folder.
         run: PathBuf,
-        /// Another ICS.
+        /// Another ICS (ics.toml).
         #[arg(long)]
         ics: Option<PathBuf>,
+        /// Another IXIT (ixit.toml).
+        #[arg(long)]
+        ixit: Option<PathBuf>,
+        /// Who makes the evaluation, for its record [default: the account's name].
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Why, for its record.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        why: String,
         /// Which status table validates the ICS.
         #[arg(long, value_enum, default_value_t = MethodArg::Ts103701)]
         method: MethodArg,
-        /// How pending questions count.
-        #[arg(long, value_enum)]
-        profile: Option<ProfileArg>,
+        /// Another profile than that of the run (`list profiles`).
+        #[arg(long, value_name = "NAME", value_parser = Scheme::find)]
+        profile: Option<&'static Scheme>,
     },
-    /// Check that a run folder is whole: journal chain, evidence digests, reports equal to what the journal gives.
+    /// Show what changed between two runs, say of two firmware versions: better, worse, new, gone, and what they were made with.
+    ///
+    /// Exit code 1 if something is VIOLATED that was not, or the ICS became invalid; 2 if something is UNRESOLVED that was not, or is gone; else 0.
+    Compare {
+        /// The older run folder.
+        old: PathBuf,
+        /// The newer run folder.
+        new: PathBuf,
+        /// Failures that are expected, each with a reason: they do not decide the exit code, and are printed all the same.
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
+    },
+    /// Make one assessment of partial runs of one device on several rigs. Dossier and device must be the same; no FAIL is lost.
+    Merge {
+        /// The run folders.
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<PathBuf>,
+        /// Folder of the merged run; it must not exist yet.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// ICS and IXIT as tables for a spreadsheet, and back.
+    Dossier {
+        /// Which way.
+        #[command(subcommand)]
+        what: DossierWay,
+    },
+    /// Check that a run folder is whole: journal chain, evidence digests, reports equal to what the journal gives, every later evaluation likewise.
     Verify {
         /// The run folder.
         run: PathBuf,
@@ -196,9 +235,9 @@ pub struct SelectArgs {
     /// Only checks whose id matches (`update/*`).
     #[arg(long = "check")]
     pub checks: Vec<String>,
-    /// How pending questions and budgets count.
-    #[arg(long, value_enum, default_value_t = ProfileArg::Ci)]
-    pub profile: ProfileArg,
+    /// Who reads the result, of which provisions it speaks, what a pending question means: certify, ci, uk-psti, en303645-v3 (`list profiles`).
+    #[arg(long, value_name = "NAME", default_value = "ci", value_parser = Scheme::find)]
+    pub profile: &'static Scheme,
 }
 
 /// `run`.
@@ -227,6 +266,44 @@ pub enum Init {
         #[arg(long, default_value = "my-product")]
         dossier: String,
     },
+    /// A commented skeleton of device.toml, ics.toml and ixit.toml, made from the catalogue. It answers nothing: `check` names what is missing.
+    Dossier {
+        /// Folder to write into; it must have none of the files yet.
+        dir: PathBuf,
+    },
+}
+
+/// `dossier`.
+#[derive(Debug, Subcommand)]
+pub enum DossierWay {
+    /// Write ics.csv, conditions.csv, empty.csv and one file per IXIT table below ixit/ (RFC 4180, UTF-8).
+    Export {
+        /// The dossier folder.
+        dossier: PathBuf,
+        /// Which tables.
+        #[arg(long, value_enum, default_value_t = Tables::Csv)]
+        format: Tables,
+        /// Folder to write; it must be empty or not exist yet.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Read such tables and write ics.toml and ixit.toml.
+    Import {
+        /// The folder of tables.
+        tables: PathBuf,
+        /// Folder to write into; it must have neither file yet.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+/// Kinds of tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tables {
+    /// Comma-separated values.
+    Csv,
+    /// The same with a byte-order mark, without which Excel does not read UTF-8.
+    Xlsx,
 }
 
 /// `list`.
@@ -236,6 +313,8 @@ pub enum Listed {
     Checks,
     /// The 68 provisions.
     Provisions,
+    /// The profiles: what --profile takes.
+    Profiles,
     /// The 226 test units.
     Units,
     /// The defects, twins and controls of the emulated device.
@@ -360,13 +439,4 @@ pub enum MethodArg {
     /// EN 303 645 Annex B.
     #[value(name = "en303645")]
     EnAnnexB,
-}
-
-/// Profiles.
-#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
-pub enum ProfileArg {
-    /// Unanswered questions of persons are INCONCLUSIVE.
-    Certify,
-    /// They are shown as pending and do not decide the exit code.
-    Ci,
 }

@@ -1,13 +1,18 @@
 //! One file per command.
 
 pub mod assess;
+pub mod assessments;
+pub mod baseline;
 pub mod by_hand;
 pub mod check;
+pub mod compare;
 pub mod console;
 pub mod doctor;
+pub mod dossier;
 pub mod init;
 pub mod list;
 pub mod matrix;
+pub mod merge;
 pub mod plan;
 pub mod power;
 pub mod probe;

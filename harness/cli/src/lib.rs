@@ -41,8 +41,15 @@ fn dispatch(command: Command, checks: &[&'static Check]) -> anyhow::Result<Exit>
         Command::Check { files } => commands::check::check(&files, checks),
         Command::Explain { what } => commands::list::explain(checks, &what),
         Command::Init { what: Init::Rig { out, dossier } } => commands::init::rig(out.as_deref(), &dossier),
+        Command::Init { what: Init::Dossier { dir } } => commands::init::dossier(&dir),
+        Command::Dossier { what } => commands::dossier::dossier(&what),
+        Command::Compare { old, new, baseline } => commands::compare::compare(&old, &new, baseline.as_deref()),
+        Command::Merge { runs, out } => commands::merge::merge(&runs, &out, checks),
         Command::Report { run, format, dialect, per } => commands::report::report(&run, format, dialect, per),
-        Command::Assess { run, ics, method, profile } => commands::assess::assess(&run, ics.as_deref(), method, profile),
+        Command::Assess { run, ics, ixit, by, why, method, profile } => {
+            let with = commands::assess::With { ics: ics.as_deref(), ixit: ixit.as_deref(), by, why, method, profile };
+            commands::assess::assess(&run, &with)
+        }
         Command::Verify { run } => commands::verify::verify(&run),
         Command::Replay { run, address, rig } => commands::replay::replay(&run, &address, rig.as_deref(), checks),
         Command::Doctor(args) => commands::doctor::doctor(&args),

@@ -1,10 +1,10 @@
 //! From the words of the command line to a resolved rig, a dossier and a plan. Nothing is opened here.
 
-use crate::args::{ProfileArg, SelectArgs};
+use crate::args::SelectArgs;
 use anyhow::{Context, Result, bail};
 use proofbench_channel::{ChannelError, ErrorKind};
+use proofbench_model::ProvisionId;
 use proofbench_model::dossier::Dossier;
-use proofbench_model::{Profile, ProvisionId};
 use proofbench_rig::{ResolvedRig, load_dossier, open_reference};
 use proofbench_runner::Check;
 use proofbench_runner::bench::{ReferenceFactory, ReferenceRig};
@@ -50,15 +50,8 @@ impl Session {
 /// The selection of the command line.
 pub fn selection(args: &SelectArgs) -> Result<Selection> {
     let provisions = args.provisions.iter().map(|p| p.parse::<ProvisionId>().map_err(|e| anyhow::anyhow!("--provision: {e}")));
-    Ok(Selection { suites: args.suites.clone(), provisions: provisions.collect::<Result<_>>()?, checks: args.checks.clone() })
-}
-
-/// The profile of the command line.
-pub fn profile(arg: ProfileArg) -> Profile {
-    match arg {
-        ProfileArg::Certify => Profile::Certify,
-        ProfileArg::Ci => Profile::Ci,
-    }
+    let provisions = provisions.collect::<Result<_>>()?;
+    Ok(Selection { suites: args.suites.clone(), provisions, checks: args.checks.clone(), scope: args.profile.scope.clone() })
 }
 
 /// The file or folder at this relative path, in the working folder or one above it. The result is relative where it can be.

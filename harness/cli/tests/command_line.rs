@@ -211,7 +211,7 @@ fn an_ixit_row_without_a_binding_that_a_claimed_unit_needs_is_inconclusive() {
 }
 
 #[test]
-fn assess_takes_another_ics_and_leaves_the_folder_alone() {
+fn assess_takes_another_ics_and_leaves_the_run_s_own_reports_alone() {
     let dir = tempfile::tempdir().unwrap();
     run_short(dir.path(), &[]);
     let run = dir.path().join("run");
@@ -219,7 +219,7 @@ fn assess_takes_another_ics_and_leaves_the_folder_alone() {
     let ics = fs::read_to_string(run.join("dossier/ics.toml")).unwrap();
     let other = dir.path().join("other.toml");
     fs::write(&other, ics.replacen("id = \"5.2-1\"\nsupport = \"Y\"", "id = \"5.2-1\"\nsupport = \"N\"", 1)).unwrap();
-    let (code, out, _) = parts(&proofbench(&["assess", run.to_str().unwrap(), "--ics", other.to_str().unwrap()]));
+    let (code, out, _) = parts(&proofbench(&["assess", run.to_str().unwrap(), "--ics", other.to_str().unwrap(), "--by", "A. Tester"]));
     assert_eq!(code, 1, "a mandatory provision is not claimed: {out}");
     assert_eq!(before, fs::read(run.join("summary.txt")).unwrap());
 }

@@ -65,8 +65,39 @@ pub struct Provision {
     pub summary: String,
     /// Its test cases, in order.
     pub cases: Vec<CaseId>,
+    /// What is known of it in the later edition, V3.1.3.
+    pub later: Later,
     en: Status,
     assessment: Status,
+}
+
+/// A provision in EN 303 645 V3.1.3, as far as our sources say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Later {
+    /// Ids with status, as the table prints them; more than one where the provision was split: `5.3-6A R F (h)`.
+    pub rows: Vec<String>,
+    /// What changed, in our words.
+    pub change: String,
+    /// What two independent sources agree on: `status and wording`, `status only`.
+    pub verified: String,
+}
+
+impl Later {
+    /// Whether it stands in the later edition under one id, with status and wording verified.
+    pub fn is_verified(&self) -> bool {
+        self.rows.len() == 1 && self.verified == "status and wording"
+    }
+}
+
+/// A provision that the later edition has and V2.1.1 has not.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NewProvision {
+    /// Its id there.
+    pub id: String,
+    /// Its status there.
+    pub status: String,
+    /// What it asks, in our words.
+    pub summary: String,
 }
 
 impl Provision {
@@ -197,6 +228,7 @@ pub struct Catalogue {
     en_conditions: Vec<Condition>,
     assessment_conditions: Vec<Condition>,
     references: Vec<Reference>,
+    later: Vec<NewProvision>,
     by_provision: BTreeMap<ProvisionId, usize>,
     by_case: BTreeMap<CaseId, usize>,
 }
@@ -244,6 +276,11 @@ impl Catalogue {
                 clause: row.clause,
                 title: row.title,
                 summary: row.summary,
+                later: Later {
+                    rows: row.v3_1_3_status.split(';').map(|r| r.trim().to_owned()).filter(|r| !r.is_empty()).collect(),
+                    change: row.v3_1_3,
+                    verified: row.v3_verified,
+                },
                 en: Status::parse(&row.status, row.conditions),
                 assessment: Status::parse(&row.assessment_status, row.assessment_conditions),
             });
@@ -273,6 +310,7 @@ impl Catalogue {
             en_conditions: p.condition.into_iter().map(Into::into).collect(),
             assessment_conditions: p.assessment_condition.into_iter().map(Into::into).collect(),
             references: references()?,
+            later: p.v3_new_provision,
         })
     }
 
@@ -307,6 +345,11 @@ impl Catalogue {
     /// A condition by number.
     pub fn condition(&self, method: Method, number: u8) -> Option<&Condition> {
         self.conditions(method).iter().find(|c| c.number == number)
+    }
+
+    /// Provisions that V3.1.3 has and V2.1.1 has not.
+    pub fn later_only(&self) -> &[NewProvision] {
+        &self.later
     }
 
     /// A provision by id.
@@ -402,6 +445,7 @@ fn references() -> Result<Vec<Reference>, String> {
 struct ProvisionFile {
     provision: Vec<ProvisionRow>,
     condition: Vec<ConditionRow>,
+    v3_new_provision: Vec<NewProvision>,
     assessment_condition: Vec<ConditionRow>,
 }
 
@@ -416,6 +460,9 @@ struct ProvisionRow {
     conditions: Vec<u8>,
     assessment_status: String,
     assessment_conditions: Vec<u8>,
+    v3_1_3_status: String,
+    v3_1_3: String,
+    v3_verified: String,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,8 @@ mod ics;
 mod ixit;
 mod lint;
 mod read;
+pub mod sheet;
+pub mod skeleton;
 
 pub use device::{Constrained, Device, Identification, Sample};
 pub use error::{DossierError, DossierErrors};

@@ -38,6 +38,9 @@ pub struct Header {
     pub chip_families: BTreeMap<String, String>,
     /// Who reads the result.
     pub profile: Profile,
+    /// Name of the profile that the run was started with; the plain one of its reader if none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scheme: String,
     /// What the run set out to claim; the last event says what it may claim.
     pub claim: Option<Claim>,
 }
@@ -244,8 +247,20 @@ pub struct Record {
     pub at: u64,
     /// SHA-256 of the line before, without its line end.
     pub prev: String,
+    /// Where it was recorded first, in a journal that was merged of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Origin>,
     /// What it tells.
     pub event: Event,
+}
+
+/// A record of another run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// The run, as the merged folder calls it.
+    pub run: String,
+    /// The record's number there.
+    pub seq: u64,
 }
 
 impl Record {
@@ -285,7 +300,12 @@ impl Chain {
 
     /// The next record and its line, without its end.
     pub fn append(&mut self, at: u64, event: Event) -> (Record, String) {
-        let record = Record { seq: self.seq, at, prev: self.prev.clone(), event };
+        self.append_from(at, None, event)
+    }
+
+    /// The same for a record that was first made elsewhere.
+    pub fn append_from(&mut self, at: u64, from: Option<Origin>, event: Event) -> (Record, String) {
+        let record = Record { seq: self.seq, at, prev: self.prev.clone(), from, event };
         let line = record.line();
         self.seq += 1;
         self.prev = sha256_hex(line.as_bytes());
@@ -381,8 +401,11 @@ impl Journal {
             if record.seq != index as u64 {
                 return Err(BadJournal::Sequence { line, found: record.seq, expected: index as u64 });
             }
-            if let Event::Observation(o) = &record.event {
-                o.clone().checked().map_err(|source| BadJournal::NoEvidence { line, source })?;
+            if let Event::Observation(o) = &record.event
+                && !o.is_founded()
+            {
+                let source = crate::NoEvidence { check: o.check.clone(), unit: o.unit.clone(), outcome: o.outcome };
+                return Err(BadJournal::NoEvidence { line, source });
             }
             if index == 0 && !matches!(record.event, Event::Header(_)) {
                 return Err(BadJournal::NoHeader);

@@ -9,9 +9,11 @@ pub mod dossier;
 pub mod ids;
 pub mod journal;
 pub mod observation;
+pub mod profile;
 pub mod verdict;
 
 pub use chip::{ChipFamily, FamilyId};
 pub use ids::{BadId, CaseId, CheckId, ProvisionId, RowId, UnitId};
 pub use observation::{EvidenceId, NoEvidence, Observation, Outcome, Reason};
+pub use profile::Scheme;
 pub use verdict::{Claim, Fate, Method, Profile, Verdict};

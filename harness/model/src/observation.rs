@@ -165,9 +165,14 @@ pub struct NoEvidence {
 }
 
 impl Observation {
-    /// Checks the one rule that no verdict may break: no evidence, no SATISFIED and no VIOLATED.
+    /// Whether the one rule that no verdict may break holds: no evidence, no SATISFIED and no VIOLATED.
+    pub fn is_founded(&self) -> bool {
+        !self.evidence.is_empty() || matches!(self.outcome, Outcome::Unresolved(_))
+    }
+
+    /// The observation, if it [is founded](Self::is_founded).
     pub fn checked(self) -> Result<Self, NoEvidence> {
-        if self.evidence.is_empty() && !matches!(self.outcome, Outcome::Unresolved(_)) {
+        if !self.is_founded() {
             return Err(NoEvidence { check: self.check, unit: self.unit, outcome: self.outcome });
         }
         Ok(self)

@@ -27,11 +27,12 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 /// The templates by name. `style.css` holds no text of a run.
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("page.html", include_str!("../templates/page.html")),
     ("words.html", include_str!("../templates/words.html")),
     ("findings.html", include_str!("../templates/findings.html")),
     ("provisions.html", include_str!("../templates/provisions.html")),
+    ("profile.html", include_str!("../templates/profile.html")),
     ("bench.html", include_str!("../templates/bench.html")),
     ("rig.html", include_str!("../templates/rig.html")),
     ("style.css", include_str!("../templates/style.css")),
@@ -47,6 +48,7 @@ pub struct HtmlError(#[from] minijinja::Error);
 struct Page {
     conclusion: conclusion::Conclusion,
     findings: findings::Findings,
+    profile: Option<OtherEdition>,
     clauses: Vec<provisions::Clause>,
     checks: words::List<checks::CheckRow>,
     timelines: Vec<timeline::Timeline>,
@@ -55,6 +57,13 @@ struct Page {
     chips: String,
     amendments: words::List<amendments::Entry>,
     rig: rig::Rig,
+}
+
+/// Results by the numbers of another edition.
+#[derive(Serialize)]
+struct OtherEdition {
+    edition: String,
+    rows: Vec<crate::profile::LaterRow>,
 }
 
 /// The whole page.
@@ -66,6 +75,9 @@ pub fn page(run: &Run<'_>) -> Result<String, HtmlError> {
     let page = Page {
         conclusion: conclusion::of(run, &covered),
         findings: findings::of(run, &indexed),
+        profile: crate::profile::special(run)
+            .and_then(|s| s.edition.clone())
+            .map(|edition| OtherEdition { edition, rows: crate::profile::later(run) }),
         clauses: provisions::of(run, &indexed, &covered),
         checks: checks::of(run, &indexed, &bench),
         timelines: timeline::of(&indexed, &bench),

@@ -17,20 +17,25 @@ pub struct Key {
 
 /// One instance with its observations, oldest first. Empty observations: it was due and nothing was reported.
 #[derive(Debug, Clone, Default)]
-pub struct Instance {
-    /// All of them.
-    pub observations: Vec<Observation>,
+pub struct Instance<'j> {
+    /// All of them, where they stand in the journal: a long one is not copied for each report.
+    pub observations: Vec<&'j Observation>,
 }
 
-impl Instance {
+impl<'j> Instance<'j> {
     /// The observation that decides: a VIOLATED stands whatever came later; otherwise the worst of the last attempt.
-    pub fn deciding(&self) -> Option<&Observation> {
-        if let Some(violated) = self.observations.iter().find(|o| o.outcome == Outcome::Violated) {
+    pub fn deciding(&self) -> Option<&'j Observation> {
+        let all = || self.observations.iter().copied();
+        if let Some(violated) = all().find(|o| o.outcome == Outcome::Violated) {
             return Some(violated);
         }
         let last = self.observations.iter().map(|o| o.attempt).max()?;
-        let of_last: Vec<&Observation> = self.observations.iter().filter(|o| o.attempt == last).collect();
-        of_last.iter().find(|o| matches!(o.outcome, Outcome::Unresolved(_))).or(of_last.first()).copied()
+        let mut of_last = all().filter(|o| o.attempt == last);
+        let first = of_last.next()?;
+        if matches!(first.outcome, Outcome::Unresolved(_)) {
+            return Some(first);
+        }
+        Some(of_last.find(|o| matches!(o.outcome, Outcome::Unresolved(_))).unwrap_or(first))
     }
 
     /// The outcome. A due instance about which nothing was reported is a fault of the harness.
@@ -47,16 +52,16 @@ impl Instance {
 
 /// What a journal says of its checks.
 #[derive(Debug, Clone, Default)]
-pub struct Instances {
+pub struct Instances<'j> {
     /// Instances in unit order.
-    pub by_key: BTreeMap<Key, Instance>,
+    pub by_key: BTreeMap<Key, Instance<'j>>,
     /// Bench time of each check, milliseconds.
     pub time_ms: BTreeMap<CheckId, u64>,
 }
 
-impl Instances {
+impl<'j> Instances<'j> {
     /// Collects them.
-    pub fn of(journal: &Journal) -> Self {
+    pub fn of(journal: &'j Journal) -> Self {
         let mut out = Instances::default();
         for record in &journal.records {
             match &record.event {
@@ -67,7 +72,7 @@ impl Instances {
                 }
                 Event::Observation(o) => {
                     let key = Key { unit: o.unit.clone(), row: o.row.clone(), check: o.check.clone() };
-                    out.by_key.entry(key).or_default().observations.push(o.clone());
+                    out.by_key.entry(key).or_default().observations.push(o);
                 }
                 Event::CheckEnded { check, virtual_ms, .. } => {
                     *out.time_ms.entry(check.clone()).or_default() += virtual_ms;

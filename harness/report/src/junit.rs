@@ -103,6 +103,8 @@ pub fn render(suites: &[Suite], dialect: Dialect) -> Result<String, JunitError> 
     }
     let mut base = Vec::new();
     report.write_xml(&mut base).map_err(JunitError::Base)?;
+    // Of a long run each of these forms is large: no more of them at a time than needed.
+    drop(report);
     second_pass(&String::from_utf8(base)?, suites, dialect)
 }
 

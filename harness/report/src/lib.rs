@@ -7,6 +7,7 @@ pub mod coverage;
 pub mod html;
 pub mod instances;
 pub mod junit;
+pub mod profile;
 pub mod provisions;
 pub mod run;
 pub mod schema;

@@ -16,6 +16,12 @@ pub struct Run<'a> {
     pub started_unix: i64,
 }
 
+/// Name of the profile that it was assessed in.
+pub(crate) fn profile_name(run: &Run<'_>) -> String {
+    let options = &run.assessment.options;
+    options.scheme.map_or_else(|| format!("{:?}", options.profile).to_lowercase(), |s| s.name.clone())
+}
+
 impl Run<'_> {
     /// Name of the device under test: its serial number, or what the header has.
     pub fn dut(&self) -> &str {
@@ -43,7 +49,10 @@ impl Run<'_> {
     fn properties(&self) -> Vec<(String, String)> {
         let header = self.journal.header();
         let mut out = vec![("claim".to_owned(), self.claim().to_owned()), ("run".to_owned(), header.run.clone())];
-        out.push(("profile".to_owned(), format!("{:?}", self.assessment.options.profile).to_lowercase()));
+        out.push(("profile".to_owned(), profile_name(self)));
+        if let Some(scheme) = crate::profile::special(self) {
+            out.push(("profile.scope".to_owned(), scheme.scope.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(" ")));
+        }
         out.push(("seed".to_owned(), header.seed.to_string()));
         out.extend(header.dut.iter().map(|(k, v)| (format!("dut.{k}"), v.clone())));
         out.extend(header.versions.iter().map(|(k, v)| (format!("version.{k}"), v.clone())));

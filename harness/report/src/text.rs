@@ -2,11 +2,12 @@
 
 use crate::chips;
 use crate::instances::Instances;
-use crate::run::Run;
+use crate::profile;
+use crate::run::{Run, profile_name};
 use crate::xml_text::legal;
 use proofbench_assess::GroupResult;
 use proofbench_model::catalogue::Catalogue;
-use proofbench_model::{Claim, Outcome, Verdict};
+use proofbench_model::{Outcome, Verdict};
 use std::fmt::Write;
 
 /// Lines of findings of one kind before the rest is only counted.
@@ -19,11 +20,12 @@ pub fn summary(run: &Run<'_>) -> String {
     let a = run.assessment;
     let dut: Vec<String> = header.dut.iter().map(|(k, v)| format!("{k} {v}")).collect();
     let _ = writeln!(out, "device   {}", dut.join(", "));
-    let _ = writeln!(out, "run      {} of {}, seed {}, profile {:?}", header.run, header.started, header.seed, a.options.profile);
+    let _ = writeln!(out, "run      {} of {}, seed {}, profile {}", header.run, header.started, header.seed, profile_name(run));
     let _ = writeln!(out, "method   TS 103 701 V1.1.1; ICS by {:?}", a.options.method);
     if run.journal.torn || run.journal.ended().is_none() {
         let _ = writeln!(out, "WARNING  the run did not come to its end; what was due and not answered counts as harness-fault");
     }
+    out.push_str(&profile::text(run));
     findings(&mut out, run);
     let c = &a.coverage;
     let _ = writeln!(
@@ -39,9 +41,9 @@ pub fn summary(run: &Run<'_>) -> String {
         let _ = write!(out, "\ndebug ports: what is known of their chips\n{chips}");
     }
     who_must_act(&mut out, run);
-    let _ = match (a.overall, a.claim) {
-        (Some(v), Claim::Full) => writeln!(out, "\noverall  {v}"),
-        _ => writeln!(out, "\noverall  none: a partial run makes no assessment claim"),
+    let _ = match a.overall.filter(|_| profile::gives_one(run)) {
+        Some(v) => writeln!(out, "\noverall  {v}{}", profile::about(run)),
+        None => writeln!(out, "\noverall  none: {}", profile::no_verdict(run)),
     };
     legal(&out)
 }
@@ -164,6 +166,10 @@ pub fn json(run: &Run<'_>) -> String {
     let whole = serde_json::json!({
         "run": run.journal.header().run,
         "claim": run.claim(),
+        "profile": profile_name(run),
+        "scope": a.options.scheme.map(|s| s.scope.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default(),
+        "profile_notes": profile::sentences(run),
+        "other_edition": profile::later(run),
         "overall": verdict(a.overall),
         "ics_valid": a.ics_is_valid(),
         "ics_findings": a.ics_findings.iter().map(ToString::to_string).collect::<Vec<_>>(),

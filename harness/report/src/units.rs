@@ -5,7 +5,7 @@ use crate::instances::{Instance, Instances, Key};
 use crate::junit::{Case, Shown, Suite};
 use crate::run::Run;
 use proofbench_assess::{GroupResult, UnitResult, UnitState};
-use proofbench_model::{Fate, Outcome, Profile, Reason};
+use proofbench_model::{Fate, Outcome, Profile, Reason, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -13,16 +13,21 @@ use std::fmt::Write;
 pub fn suites(run: &Run<'_>) -> Vec<Suite> {
     let instances = Instances::of(run.journal);
     let chips = chips::one_line(run, &instances);
+    // By unit once: looking through all instances for each unit takes the square of their number.
+    let mut by_unit: BTreeMap<&UnitId, Vec<(&Key, &Instance)>> = BTreeMap::new();
+    for said in &instances.by_key {
+        by_unit.entry(&said.0.unit).or_default().push(said);
+    }
     let mut timed = BTreeSet::new();
     let mut out = vec![ics_suite(run)];
     for group in &run.assessment.groups {
         let mut cases = Vec::new();
         for unit in run.assessment.units.iter().filter(|u| u.unit.provision() == group.provision) {
-            let own: Vec<(&Key, &Instance)> = instances.by_key.iter().filter(|(k, _)| k.unit == unit.unit).collect();
+            let own = by_unit.get(&unit.unit).map_or(&[][..], Vec::as_slice);
             if own.is_empty() {
                 cases.push(unit_case(run, group, unit));
             }
-            for (key, instance) in own {
+            for &(key, instance) in own {
                 let time_ms = if timed.insert(key.check.clone()) { instances.time_ms.get(&key.check).copied().unwrap_or(0) } else { 0 };
                 cases.push(instance_case(run, &chips, key, instance, time_ms));
             }

@@ -19,6 +19,8 @@ pub struct RunFacts {
     pub seed: u64,
     /// Who reads the result.
     pub profile: Profile,
+    /// Name of the profile.
+    pub scheme: String,
     /// What the run sets out to claim.
     pub claim: Claim,
 }
@@ -35,8 +37,15 @@ pub struct Unreadable {
 
 /// The header of a run on an open rig. The caller may add digests and versions of its own (its binary, helper programs).
 pub fn header(resolved: &ResolvedRig, rig: &Rig, facts: RunFacts) -> Result<Header, Unreadable> {
-    let mut header =
-        Header { run: facts.run, started: facts.started, seed: facts.seed, profile: facts.profile, claim: Some(facts.claim), ..Header::default() };
+    let mut header = Header {
+        run: facts.run,
+        started: facts.started,
+        seed: facts.seed,
+        profile: facts.profile,
+        scheme: facts.scheme,
+        claim: Some(facts.claim),
+        ..Header::default()
+    };
     header.digests.insert("rig file".to_owned(), sha256_hex(resolved.text.as_bytes()));
     header.digests.insert("catalogue provisions.toml".to_owned(), sha256_hex(PROVISIONS_TOML.as_bytes()));
     header.digests.insert("catalogue ts103701.toml".to_owned(), sha256_hex(TS103701_TOML.as_bytes()));

@@ -2,7 +2,7 @@
 
 use crate::sink::{Sink, digest};
 use proofbench_channel::Moment;
-use proofbench_model::journal::{BadJournal, Chain, Event, Header, Journal};
+use proofbench_model::journal::{BadJournal, Chain, Event, Header, Journal, Origin};
 use proofbench_model::{CheckId, EvidenceId, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -94,8 +94,18 @@ impl JournalWriter {
         self.chain.head()
     }
 
+    /// A record of another run, under its own number, with the place where it was recorded first. Forced to disk with the end of the journal.
+    pub fn copied(&mut self, at: Moment, from: Origin, event: Event) -> Result<(), JournalError> {
+        let path = self.dir.join(JOURNAL);
+        self.append_from(at, Some(from), event, false).map_err(|source| JournalError::Io { doing: "write", path, source })
+    }
+
     fn append(&mut self, at: Moment, event: Event, sync: bool) -> io::Result<()> {
-        let (_, mut line) = self.chain.append(at.0, event);
+        self.append_from(at, None, event, sync)
+    }
+
+    fn append_from(&mut self, at: Moment, from: Option<Origin>, event: Event, sync: bool) -> io::Result<()> {
+        let (_, mut line) = self.chain.append_from(at.0, from, event);
         line.push('\n');
         self.file.write_all(line.as_bytes())?;
         if sync {

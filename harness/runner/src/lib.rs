@@ -10,6 +10,7 @@ mod dialogue;
 pub mod doctor;
 pub mod header;
 pub mod journal;
+pub mod merge;
 pub mod plan;
 pub mod replay;
 pub mod run;

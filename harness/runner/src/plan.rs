@@ -20,18 +20,27 @@ pub struct Selection {
     pub provisions: Vec<ProvisionId>,
     /// Patterns over check ids: `*` stands for any text, `?` for one character.
     pub checks: Vec<String>,
+    /// Provisions that the profile speaks of. Leaving out the others takes nothing from the claim, which is about these.
+    pub scope: Vec<ProvisionId>,
 }
 
 impl Selection {
-    /// Whether it leaves anything out.
+    /// Whether it leaves out nothing of what its profile speaks of.
     pub fn is_whole(&self) -> bool {
         self.suites.is_empty() && self.provisions.is_empty() && self.checks.is_empty()
+    }
+
+    fn speaks_of(&self, unit: &UnitId) -> bool {
+        self.scope.is_empty() || self.scope.contains(&unit.provision())
     }
 
     fn takes(&self, check: &Check, units: &[UnitId]) -> bool {
         let suite = self.suites.is_empty() || self.suites.iter().any(|s| s == check.suite());
         let glob = self.checks.is_empty() || self.checks.iter().any(|g| glob_matches(g, check.id));
-        suite && glob && (self.provisions.is_empty() || units.iter().any(|u| self.provisions.contains(&u.provision())))
+        suite
+            && glob
+            && units.iter().any(|u| self.speaks_of(u))
+            && (self.provisions.is_empty() || units.iter().any(|u| self.provisions.contains(&u.provision())))
     }
 }
 
@@ -202,7 +211,8 @@ fn one(index: usize, check: &Check, id: &CheckId, units: &[UnitId], dossier: &Do
     if !selection.takes(check, units) {
         return out;
     }
-    let selected = |u: &&UnitId| selection.provisions.is_empty() || selection.provisions.contains(&u.provision());
+    let named = |u: &UnitId| selection.provisions.is_empty() || selection.provisions.contains(&u.provision());
+    let selected = |u: &&UnitId| selection.speaks_of(u) && named(u);
     let claimed: Vec<&UnitId> = units.iter().filter(selected).filter(|u| dossier.ics.claims(&u.provision())).collect();
     if claimed.is_empty() {
         out.fate = units.first().map_or(Fate::NotSelected, |u| unclaimed(dossier, u));
@@ -321,6 +331,9 @@ fn unit_fates(
     let fate = |unit: &UnitId| {
         if !dossier.ics.claims(&unit.provision()) {
             return unclaimed(dossier, unit);
+        }
+        if !selection.speaks_of(unit) {
+            return Fate::NotSelected;
         }
         let mine: Vec<&PlannedCheck> = planned.iter().zip(parsed).filter(|(_, (_, units))| units.contains(unit)).map(|(p, _)| p).collect();
         let owing = || mine.iter().filter(|p| p.due.iter().any(|d| d.unit == *unit));

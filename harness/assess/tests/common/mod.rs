@@ -131,7 +131,7 @@ impl World {
             rows,
             empty: Vec::new(),
             records: Records::default(),
-            options: Options { method: Method::Ts103701, profile: Profile::Certify },
+            options: Options { method: Method::Ts103701, profile: Profile::Certify, scheme: None },
         };
         for (table, key, value) in [
             (6, "update-mechanism", "UpdMech-1"),

@@ -2,10 +2,11 @@
 
 use crate::exit::Exit;
 use anyhow::{Result, bail};
-use proofbench_assess::{Options, Records, assess};
+use proofbench_assess::lint::{self, Grade};
+use proofbench_model::Method;
 use proofbench_model::catalogue::Catalogue;
 use proofbench_model::dossier::Dossier;
-use proofbench_rig::{ResolvedRig, load_dossier};
+use proofbench_rig::{ResolvedRig, load_dossier, read_dossier};
 use proofbench_runner::Check;
 use proofbench_runner::plan::{RigFacts, Selection, plan};
 use std::path::{Path, PathBuf};
@@ -43,13 +44,11 @@ fn one(path: &Path, checks: &[&'static Check]) -> Result<Exit> {
     Ok(exit)
 }
 
+/// What makes the ICS invalid exits as a FAIL would; what is incomplete or disagrees as INCONCLUSIVE.
 fn lint(dir: &Path, dossier: &Dossier) -> Result<Exit> {
-    let assessment = assess(Catalogue::load(), dossier, &Records::default(), &Options::default());
-    for finding in &assessment.ics_findings {
-        println!("{}: ICS invalid: {finding}", dir.display());
-    }
-    for finding in &assessment.ixit_findings {
-        println!("{}: IXIT incomplete: {finding}", dir.display());
+    let findings = lint::lint(Catalogue::load(), &read_dossier(dir)?, dossier, Method::default());
+    for finding in &findings {
+        println!("{finding}");
     }
     for image in dossier.images() {
         if !dir.join(image).is_file() {
@@ -63,5 +62,14 @@ fn lint(dir: &Path, dossier: &Dossier) -> Result<Exit> {
         dossier.device.identification.name,
         dossier.ixit.all_rows().count()
     );
-    Ok(if assessment.ics_findings.is_empty() { Exit::Good } else { Exit::Failed })
+    let count = |grade| findings.iter().filter(|f| f.grade == grade).count();
+    if !findings.is_empty() {
+        let (fails, incomplete, disagrees) = (count(Grade::Fails), count(Grade::Incomplete), count(Grade::Disagrees));
+        println!("{}: {fails} make it invalid, {incomplete} leave it incomplete, {disagrees} disagree", dir.display());
+    }
+    Ok(match findings.iter().map(|f| f.grade).min() {
+        None => Exit::Good,
+        Some(Grade::Fails) => Exit::Failed,
+        Some(Grade::Incomplete | Grade::Disagrees) => Exit::Inconclusive,
+    })
 }

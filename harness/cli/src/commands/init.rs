@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use anyhow::{Context, Result, bail};
+use proofbench_model::dossier::skeleton;
 use proofbench_rig::draft::{Attached, draft};
 use std::io::Write;
 use std::path::Path;
@@ -32,4 +33,18 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
     file.as_file().sync_all().with_context(doing)?;
     file.persist_noclobber(path).with_context(doing)?;
     Ok(())
+}
+
+/// `init dossier`.
+pub fn dossier(dir: &Path) -> Result<Exit> {
+    let files = skeleton::files();
+    if let Some((name, _)) = files.iter().find(|(name, _)| dir.join(name).exists()) {
+        bail!("{}: it exists already; name another folder", dir.join(name).display());
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+    for (name, text) in &files {
+        write_new(&dir.join(name), text)?;
+    }
+    println!("{}: device.toml, ics.toml, ixit.toml; fill them, then: proofbench check {0}", dir.display());
+    Ok(Exit::Good)
 }

@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::session::check_by_id;
 use anyhow::{Result, bail};
 use proofbench_model::catalogue::{Catalogue, Kind};
-use proofbench_model::{Method, ProvisionId, UnitId};
+use proofbench_model::{Method, ProvisionId, Scheme, UnitId};
 use proofbench_rig::{PortInfo, builtin, serial_ports};
 use proofbench_runner::check::Check;
 use std::fmt::Write;
@@ -15,6 +15,7 @@ pub fn list(what: Listed, all: &[&'static Check]) -> Result<Exit> {
     let text = match what {
         Listed::Checks => checks(all),
         Listed::Provisions => provisions(all),
+        Listed::Profiles => profiles(),
         Listed::Units => units(all),
         Listed::Defects => defects(all),
         Listed::Ports => ports(&serial_ports()),
@@ -97,6 +98,25 @@ fn provisions(all: &[&'static Check]) -> String {
         let _ = writeln!(out, "{:<8} {:<12} {:>2} checks  {}", p.id, p.status(Method::Ts103701).text(), n, p.summary);
     }
     let _ = writeln!(out, "{} provisions", catalogue.provisions().len());
+    out
+}
+
+fn profiles() -> String {
+    let mut out = String::new();
+    for scheme in Scheme::all() {
+        let _ = writeln!(out, "{:<14} {}", scheme.name, scheme.title);
+        if !scheme.scope.is_empty() {
+            let ids: Vec<&str> = scheme.scope.iter().map(|p| p.as_str()).collect();
+            let _ = writeln!(out, "{:15}speaks of {} only", "", ids.join(", "));
+        }
+        if let Some(why) = &scheme.no_verdict {
+            let _ = writeln!(out, "{:15}gives no overall verdict: {why}", "");
+        }
+        for note in &scheme.notes {
+            let _ = writeln!(out, "{:15}{note}", "");
+        }
+    }
+    let _ = writeln!(out, "{} profiles", Scheme::all().len());
     out
 }
 

@@ -4,7 +4,6 @@ use crate::args::{DialectArg, Format, Per};
 use crate::commands::run_folder::Recorded;
 use crate::exit::Exit;
 use anyhow::Result;
-use proofbench_assess::Options;
 use proofbench_report::junit::{Dialect, render};
 use proofbench_report::{coverage, html, provisions, text, units};
 use std::path::Path;
@@ -12,7 +11,7 @@ use std::path::Path;
 /// Prints it.
 pub fn report(dir: &Path, format: Format, dialect: DialectArg, per: Per) -> Result<Exit> {
     let recorded = Recorded::read(dir)?;
-    let assessment = recorded.assess(&Options { profile: recorded.journal.header().profile, ..Options::default() });
+    let assessment = recorded.assess(&recorded.options());
     let run = recorded.run(&assessment);
     let dialect = match dialect {
         DialectArg::Extended => Dialect::Extended,

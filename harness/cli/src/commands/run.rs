@@ -4,9 +4,10 @@ use crate::args::RunArgs;
 use crate::commands::run_folder::{copy_dossier, write_reports, write_whole};
 use crate::exit::Exit;
 use crate::progress::Lines;
-use crate::session::{Session, profile, reference_factory, selection};
+use crate::session::{Session, reference_factory, selection};
 use anyhow::{Context, Result, bail};
-use proofbench_assess::{ExitClass, Options};
+use proofbench_assess::ExitClass;
+use proofbench_model::journal::sha256_hex;
 use proofbench_report::text;
 use proofbench_runner::Check;
 use proofbench_runner::bench::Stop;
@@ -32,10 +33,12 @@ pub fn run(args: &RunArgs, checks: &[&'static Check]) -> Result<Exit> {
         run: out.file_name().map_or_else(|| "run".to_owned(), |n| n.to_string_lossy().into_owned()),
         started: jiff::Timestamp::from_second(started.as_second()).unwrap_or(started).to_string(),
         seed: args.seed,
-        profile: profile(args.select.profile),
+        profile: args.select.profile.reader(),
+        scheme: args.select.profile.name.clone(),
         claim: plan.claim,
     };
-    let header = header(&session.rig, &rig, facts)?;
+    let mut header = header(&session.rig, &rig, facts)?;
+    header.digests.insert(format!("profile {}", args.select.profile.name), sha256_hex(args.select.profile.text().as_bytes()));
     let writer = JournalWriter::create(&out, header)?;
     copy_dossier(&session.dossier.dir, &out)?;
     let replay = serde_json::json!({ "rig": session.rig_file, "dossier": args.select.dossier, "seed": args.seed });
@@ -45,17 +48,17 @@ pub fn run(args: &RunArgs, checks: &[&'static Check]) -> Result<Exit> {
     let options = RunOptions {
         stop,
         reference: Some(reference_factory()),
-        profile: profile(args.select.profile),
+        profile: args.select.profile.reader(),
         ..RunOptions::new(args.seed, Box::new(writer))
     };
     let mut lines = Lines::new(checks.iter().map(|c| c.id.len()).max().unwrap_or(0));
     let result = carry_out(&plan, rig, checks, options, &mut lines);
     lines.finish();
-    finish(&out, result, profile(args.select.profile))
+    finish(&out, result)
 }
 
 /// Reports are written whatever became of the run, from what the journal holds.
-fn finish(out: &Path, result: Result<proofbench_runner::run::RunSummary, RunError>, profile: proofbench_model::Profile) -> Result<Exit> {
+fn finish(out: &Path, result: Result<proofbench_runner::run::RunSummary, RunError>) -> Result<Exit> {
     let recorded = write_reports(out);
     let summary = match result {
         Ok(summary) => summary,
@@ -65,7 +68,7 @@ fn finish(out: &Path, result: Result<proofbench_runner::run::RunSummary, RunErro
         }
     };
     let recorded = recorded?;
-    let assessment = recorded.assess(&Options { profile, ..Options::default() });
+    let assessment = recorded.assess(&recorded.options());
     print!("\n{}", text::summary(&recorded.run(&assessment)));
     println!("took     {:.2} s", summary.real_time.as_secs_f64());
     println!("folder   {}", out.display());

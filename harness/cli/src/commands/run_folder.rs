@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use proofbench_assess::{Assessment, Options, Records, assess};
+use proofbench_model::Scheme;
 use proofbench_model::catalogue::Catalogue;
 use proofbench_model::dossier::Dossier;
 use proofbench_model::journal::{Journal, sha256_hex};
@@ -33,6 +34,11 @@ impl Recorded {
     /// Reads journal and dossier of a run folder.
     pub fn read(dir: &Path) -> Result<Recorded> {
         let journal = proofbench_runner::journal::read(dir)?;
+        let name = &journal.header().scheme;
+        if !name.is_empty() {
+            // A result is not shown as if it were about everything because its profile is not known.
+            Scheme::find(name).map_err(|e| anyhow::anyhow!("{}: {e}", dir.display()))?;
+        }
         let dossier = load_dossier(&dir.join(DOSSIER)).with_context(|| format!("{} holds no dossier that can be read", dir.display()))?;
         Ok(Recorded { journal, dossier })
     }
@@ -48,9 +54,21 @@ impl Recorded {
         Run { journal: &self.journal, assessment, started_unix: started }
     }
 
+    /// How it was meant to be assessed: in the profile that the run was started with. [`Recorded::read`] refuses one that is not known.
+    pub fn options(&self) -> Options {
+        let header = self.journal.header();
+        let scheme = Scheme::find(&header.scheme).unwrap_or_else(|_| Scheme::of_reader(header.profile));
+        Options { profile: header.profile, ..Options::of(scheme) }
+    }
+
     /// All reports by file name, in the profile that the run was started with.
     pub fn reports(&self) -> Result<BTreeMap<&'static str, String>> {
-        let assessment = self.assess(&Options { profile: self.journal.header().profile, ..Options::default() });
+        self.reports_with(&self.options())
+    }
+
+    /// All reports by file name.
+    pub fn reports_with(&self, options: &Options) -> Result<BTreeMap<&'static str, String>> {
+        let assessment = self.assess(options);
         let run = self.run(&assessment);
         let mut out = BTreeMap::new();
         out.insert(REPORTS[0], render(&units::suites(&run), Dialect::Extended)?);

@@ -1,5 +1,6 @@
 //! `verify`: is a run folder whole, and do its reports say what its journal says. No rig is needed.
 
+use crate::commands::assessments;
 use crate::commands::run_folder::{MANIFEST, Recorded};
 use crate::exit::Exit;
 use anyhow::{Context, Result};
@@ -23,13 +24,17 @@ pub fn verify(dir: &Path) -> Result<Exit> {
         Err(e) => problems.push(format!("the reports cannot be made again: {e:#}")),
     }
     problems.extend(manifest(dir, &found.journal.head)?);
+    problems.extend(proofbench_runner::merge::check(dir, &found.journal));
+    let (evaluations, wrong) = assessments::verify(dir, &found.journal)?;
+    problems.extend(wrong);
     for problem in &problems {
         println!("PROBLEM  {problem}");
     }
     println!(
-        "{} records, {} pieces of evidence, chain {}: {}",
+        "{} records, {} pieces of evidence{}, chain {}: {}",
         found.journal.records.len(),
         found.evidence,
+        if evaluations == 0 { String::new() } else { format!(", {evaluations} later evaluations") },
         found.journal.head.get(..12).unwrap_or_default(),
         if problems.is_empty() { "everything holds" } else { "NOT to be relied on" }
     );

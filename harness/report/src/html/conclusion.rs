@@ -2,7 +2,8 @@
 
 use super::words::{List, Mark, NAME, SENTENCE, said};
 use crate::coverage::Covered;
-use crate::run::Run;
+use crate::profile;
+use crate::run::{Run, profile_name};
 use proofbench_assess::Assessment;
 use proofbench_model::{Claim, Method, Profile, ProvisionId, UnitId, Verdict};
 use serde::Serialize;
@@ -76,8 +77,8 @@ pub fn of(run: &Run<'_>, covered: &BTreeMap<UnitId, Covered>) -> Conclusion {
     };
     let device = said(header.dut.get("name").map_or_else(|| run.dut(), String::as_str), NAME);
     Conclusion {
-        title: format!("{}: {device}, EN 303 645", verdict.word),
-        why: why(a),
+        title: format!("{}: {device}, EN 303 645{}", verdict.word, profile::about(run)),
+        why: why(run),
         warnings: warnings(run),
         facts: facts(run),
         groups: groups(a),
@@ -92,12 +93,23 @@ fn of_verdict(a: &Assessment, verdict: Verdict) -> Vec<&ProvisionId> {
     a.groups.iter().filter(|g| g.verdict == Some(verdict)).map(|g| &g.provision).collect()
 }
 
-fn why(a: &Assessment) -> Vec<Why> {
+fn why(run: &Run<'_>) -> Vec<Why> {
+    let a = run.assessment;
     let mut out = Vec::new();
     let (fail, open, pass) = (of_verdict(a, Verdict::Fail), of_verdict(a, Verdict::Inconclusive), of_verdict(a, Verdict::Pass));
     let partial = a.overall.is_none() || a.claim == Claim::None;
     let plain = |before: String| Why { before, ..Why::default() };
-    if partial {
+    if let Some(scheme) = profile::special(run) {
+        let speaks = if scheme.scope.is_empty() {
+            String::new()
+        } else {
+            format!(" The verdict speaks of {} provisions and of no other.", scheme.scope.len())
+        };
+        out.push(plain(format!("Profile {}: {}.{speaks}", scheme.name, scheme.title)));
+    }
+    if partial && a.options.scheme.is_some_and(|s| s.no_verdict.is_some()) {
+        out.push(plain(format!("There is no overall verdict: {}.", profile::no_verdict(run))));
+    } else if partial {
         let text = "A partial run makes no assessment claim about the device. What follows is what was seen of the part that was selected.";
         out.push(plain(text.to_owned()));
     }
@@ -140,6 +152,7 @@ fn warnings(run: &Run<'_>) -> Vec<String> {
     if run.journal.torn || run.journal.ended().is_none() {
         out.push("The run did not come to its end; what was due and not answered counts as harness-fault.".to_owned());
     }
+    out.extend(profile::sentences(run).into_iter().skip(1));
     if run.assessment.options.profile == Profile::Ci {
         out.push("Profile ci: a person's pending answer does not decide the exit code of the run. It is INCONCLUSIVE all the same.".to_owned());
     }
@@ -159,7 +172,7 @@ fn facts(run: &Run<'_>) -> Vec<Named> {
     };
     fact("Requirements", "ETSI EN 303 645 V2.1.1");
     fact("Method", &format!("ETSI TS 103 701 V1.1.1; ICS validated by {table}"));
-    fact("Profile", if run.assessment.options.profile == Profile::Ci { "ci" } else { "certify" });
+    fact("Profile", &profile_name(run));
     fact("Run", &header.run);
     fact("Begun", &header.started);
     fact("Seed", &header.seed.to_string());

@@ -7,12 +7,12 @@ use proofbench_model::{CheckId, Outcome, RowId, UnitId};
 use std::collections::BTreeMap;
 
 /// What a check said of a unit and a row.
-pub type Said<'a> = (&'a Key, &'a Instance);
+pub type Said<'a> = (&'a Key, &'a Instance<'a>);
 
 /// Instances with the ways to find them.
 pub struct Indexed<'a> {
     /// All instances.
-    pub instances: &'a Instances,
+    pub instances: &'a Instances<'a>,
     /// The same by check, in unit order.
     pub by_check: BTreeMap<&'a CheckId, Vec<Said<'a>>>,
     /// The same by unit, worst first.
@@ -23,7 +23,7 @@ pub struct Indexed<'a> {
 
 impl<'a> Indexed<'a> {
     /// Of a run.
-    pub fn of(run: &Run<'a>, instances: &'a Instances) -> Self {
+    pub fn of(run: &Run<'a>, instances: &'a Instances<'a>) -> Self {
         let mut by_check: BTreeMap<&CheckId, Vec<Said<'a>>> = BTreeMap::new();
         let mut by_unit: BTreeMap<&UnitId, Vec<Said<'a>>> = BTreeMap::new();
         for said in &instances.by_key {
