@@ -111,8 +111,12 @@ impl Watchlist {
         }
         let reads = self.stores.iter().chain(self.count.as_ref().map(|a| (Key::Count, a.clone())).iter()).cloned().collect::<Vec<_>>();
         for (key, get) in reads {
-            let did = bench.perform(&get, &[]);
-            // A store that lists nothing says nothing: silence is a value here, and legal only where it was so before.
+            // A store that lists nothing says nothing: silence is a value here, and legal only where it was so before. A line that met a prompt just coming
+            // up is silent once; an empty store is silent again.
+            let did = match bench.perform(&get, &[]) {
+                Ok(Did::Silent) => bench.perform(&get, &[]),
+                other => other,
+            };
             seen.insert(key, unanswered(did.map(|d| if d == Did::Silent { NOTHING.to_owned() } else { value_of(d) }))?);
         }
         for (key, check) in &self.tokens {
