@@ -55,6 +55,7 @@ fn images(dir: &Path, key: &SigningKey) -> Result<(), Box<dyn Error>> {
     let (boot, app) = (std::fs::read(dir.join("boot.bin"))?, std::fs::read(dir.join("app.bin"))?);
     let places: Vec<usize> = app.windows(NOTE.len()).enumerate().filter(|(_, w)| *w == NOTE).map(|(at, _)| at).collect();
     let [at] = places[..] else { return Err(format!("the application has {} notes instead of one", places.len()).into()) };
+    std::fs::create_dir_all(dir.join("images"))?;
     let mut delivered = Vec::new();
     for (file, version, model, note) in TABLE {
         let mut payload = app.clone();
@@ -66,7 +67,7 @@ fn images(dir: &Path, key: &SigningKey) -> Result<(), Box<dyn Error>> {
         if image.len() > SLOT {
             return Err(format!("{file} has {} bytes, a slot {SLOT}", image.len()).into());
         }
-        std::fs::write(dir.join(file), &image)?;
+        std::fs::write(dir.join("images").join(file), &image)?;
         println!("{file:20} {:6} bytes", image.len());
         if *file == DELIVERED {
             delivered = image;
