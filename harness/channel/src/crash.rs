@@ -3,6 +3,7 @@
 //! Only a rig that owns the device's storage and can rebuild it (an emulator, a recorded write log) has this channel.
 
 use crate::{ChannelError, Wait};
+use std::time::Duration;
 
 /// A storage content kept by the driver. Small; valid as long as the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +82,11 @@ pub trait CrashSpace {
     fn rebuild(&mut self, torn: bool, visit: &mut CrashVisitor<'_>) -> Result<Vec<(u32, Tear, StateId)>, ChannelError>;
     /// Forgets kept states that are not in `keep`, to bound memory.
     fn forget_except(&mut self, keep: &[StateId]);
+    /// Real time that a boot and a look at what it left take, roughly: a campaign that cannot boot every state in its time takes fewer and says so. Zero
+    /// where boots cost nothing.
+    fn boot_cost(&self) -> Duration {
+        Duration::ZERO
+    }
     /// Name of the medium profile: "spi-nor", "ecc-64", ...
     fn medium(&self) -> String;
     /// Makes power fail by itself when the next recording reaches operation `at` with this tear (replay of one cut through the real path).

@@ -50,6 +50,15 @@ pub fn python(modules: &[&str]) -> Option<PathBuf> {
     found
 }
 
+/// A file that a command or a package makes. `None` as for [`find`].
+pub fn made(file: &Path, by: &str) -> Option<PathBuf> {
+    let found = file.is_file().then(|| file.to_path_buf());
+    if found.is_none() {
+        missing(&format!("{} (`{by}` makes it)", file.display()));
+    }
+    found
+}
+
 fn missing(what: &str) {
     assert!(std::env::var_os(REQUIRED).is_none_or(|v| v != "required"), "{what} is not installed, and {REQUIRED}=required");
     eprintln!("skipped: {what} is not installed");

@@ -424,18 +424,16 @@ fn round(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>, kept
         acks.push(recorded(bench, &plan.base, &plan.stimulus, count, false)?);
     }
     let ops = recorded(bench, &plan.base, &plan.stimulus, steps, true)?;
-    let mut digests = Vec::new();
-    let states = bench.crash()?.rebuild(limits.torn || only.is_some(), &mut |at, tear, digest| {
-        let wanted = only.is_none_or(|c| c == Cut { at, tear });
-        if wanted {
-            digests.push(digest);
-        }
-        wanted
-    })?;
-    let roots: Vec<Root> = states
+    let states = bench.crash()?.rebuild(limits.torn || only.is_some(), &mut |at, tear, _| only.is_none_or(|c| c == Cut { at, tear }))?;
+    // Where boots are dear, not every state can be booted: those that can are spread over the act.
+    let dear = !bench.crash()?.boot_cost().is_zero();
+    let (all, most) = (states.len(), if dear { limits.images.max(1) } else { usize::MAX });
+    let spread = states.into_iter().enumerate().filter(|(n, _)| all <= most || (n + 1) * most / all != n * most / all).map(|(_, state)| state);
+    let spread: Vec<_> = spread.collect();
+    let roots: Vec<Root> = spread
         .into_iter()
-        .zip(digests)
-        .map(|((at, tear, state), digest)| Root { cut: Cut { at, tear }, digest, state, facts: facts_at(plan, &acks, at) })
+        .map(|(at, tear, state)| (at, tear, state, bench.crash().map_or(0, |crash| crash.digest(state))))
+        .map(|(at, tear, state, digest)| Root { cut: Cut { at, tear }, digest, state, facts: facts_at(plan, &acks, at) })
         .collect();
     if roots.is_empty() {
         return Err(Trouble::NoOpportunity(match only {
@@ -447,7 +445,12 @@ fn round(bench: &mut Bench, plan: &Plan, limits: Limits, only: Option<Cut>, kept
     keep.extend([plan.base.state()?, plan.found.state()?]);
     let cuts = roots.iter().map(|r| (r.cut, r.digest)).collect();
     let mut device = Device { bench, plan, clean_ops: ops.max(plan.boot_ops), last_id: None, dear: DEAR };
-    Ok(Round { explored: explore(&mut device, &roots, &keep, limits)?, ops, acks, cuts })
+    let mut explored = explore(&mut device, &roots, &keep, limits)?;
+    if roots.len() < all {
+        explored.stats.clean_complete = false;
+        explored.stats.capped.get_or_insert(format!("{} of {all} crash states of the act were taken", roots.len()));
+    }
+    Ok(Round { explored, ops, acks, cuts })
 }
 
 /// Makes some of the cuts through the power path and lets the device recover there and then, with nothing rebuilt in between: the content must be the one

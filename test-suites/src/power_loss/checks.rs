@@ -9,6 +9,7 @@ use super::sampled::{self, Effort, Sampled};
 use super::trace::Cut;
 use proofbench_model::{Profile, Reason, RowId};
 use proofbench_runner::{Bench, Capability, Trouble};
+use std::time::Duration;
 
 /// Rows of a unit's own table that a power cut can bear on; one "no row" where the table has none.
 fn rows(bench: &Bench, unit: &str) -> Vec<Option<RowId>> {
@@ -62,11 +63,29 @@ fn said(result: Result<Said, Trouble>) -> Result<Said, Trouble> {
     }
 }
 
-/// How far closures go: seconds for a pipeline, minutes for a laboratory.
-fn limits(bench: &Bench) -> Limits {
-    match bench.profile() {
-        Profile::Ci => Limits::default(),
-        Profile::Certify => Limits { images: 100_000, judgements: 20_000, twice_torn: 2_000, deep: 128, ..Limits::default() },
+/// Real time that one campaign may take where each boot costs some: in a pipeline, and in a laboratory.
+const SPENT_CI: Duration = Duration::from_secs(180);
+const SPENT_CERTIFY: Duration = Duration::from_secs(4 * 3600);
+
+/// How far closures go: seconds for a pipeline, minutes for a laboratory. Where boots cost real time, as far as that goes.
+fn limits(bench: &mut Bench) -> Limits {
+    let cost = bench.crash().map_or(Duration::ZERO, |crash| crash.boot_cost());
+    let (full, spent) = match bench.profile() {
+        Profile::Ci => (Limits::default(), SPENT_CI),
+        Profile::Certify => (Limits { images: 100_000, judgements: 20_000, twice_torn: 2_000, deep: 128, ..Limits::default() }, SPENT_CERTIFY),
+    };
+    if cost.is_zero() {
+        return full;
+    }
+    // Half of the boots for images, the other half for what is asked of what they left.
+    let boots = usize::try_from(spent.as_nanos() / cost.as_nanos()).unwrap_or(usize::MAX);
+    let part = (boots / 4).max(1);
+    Limits {
+        images: full.images.min(2 * part),
+        judgements: full.judgements.min(part),
+        twice_torn: full.twice_torn.min(part / 4),
+        deep: full.deep.min(part / 8),
+        ..full
     }
 }
 
@@ -74,7 +93,8 @@ fn limits(bench: &Bench) -> Limits {
 pub fn run(bench: &mut Bench, act: Act, units: &[&'static str], expected: &str) -> Result<(), Trouble> {
     bench.quiet(true);
     let effort = Effort::of(bench);
-    let result = attempt(bench, act, limits(bench), effort);
+    let limits = limits(bench);
+    let result = attempt(bench, act, limits, effort);
     bench.quiet(false);
     let said = said(result)?;
     for unit in units {

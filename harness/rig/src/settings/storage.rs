@@ -2,11 +2,10 @@
 
 pub mod command;
 
-use super::{Place, Section, Settings, Wiring};
+use super::{ByteCount, Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, PowerSeen, Storage, Wait};
-use proofbench_drivers::boardproc::Board;
-use proofbench_drivers::{TimeBase, file};
+use proofbench_drivers::file::FileStorage;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -19,8 +18,10 @@ pub enum StorageDriver {
     Emulator,
     /// A file that is the flash.
     File {
-        /// Where; may begin with `{board}`.
+        /// Where; may begin with `{board}` or `{qemu}`.
         path: String,
+        /// How many of its bytes are the flash; `None`: all.
+        len: Option<u64>,
     },
     /// The user's programs.
     Command(command::Command),
@@ -30,6 +31,7 @@ pub enum StorageDriver {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct FileSettings {
     path: Spanned<String>,
+    len: Option<ByteCount>,
 }
 
 impl Settings for FileSettings {
@@ -42,7 +44,10 @@ impl StorageDriver {
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
-            "file" => Ok(Self::File { path: section.placeholders(&section.settings::<FileSettings>()?.path, &["{board}"])? }),
+            "file" => {
+                let keys = section.settings::<FileSettings>()?;
+                Ok(Self::File { path: section.placeholders(&keys.path, &["{board}", "{qemu}"])?, len: keys.len.map(|len| len.0) })
+            }
             "command" => command::Command::read(section).map(Self::Command),
             _ => Err(section.no_driver(Self::NAMES)),
         }
@@ -52,7 +57,8 @@ impl StorageDriver {
     pub fn wiring(&self) -> Wiring {
         match self {
             Self::Emulator => Wiring::Emulator,
-            Self::File { path } if path.contains("{board}") => Wiring::Board,
+            Self::File { path, .. } if path.contains("{board}") => Wiring::Board,
+            Self::File { path, .. } if path.contains("{qemu}") => Wiring::Qemu,
             Self::File { .. } | Self::Command(_) => Wiring::Real,
         }
     }
@@ -61,16 +67,21 @@ impl StorageDriver {
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn Storage>>, ChannelError> {
         match self {
             Self::Emulator => Ok(None),
-            Self::Command(driver) => driver.open(place, powered(place.board, place.time)?).map(Some),
-            Self::File { path } => file::open(&place.path(path), powered(place.board, place.time)?).map(Some),
+            Self::Command(driver) => driver.open(place, powered(place)?).map(Some),
+            Self::File { path, len } => Ok(Some(Box::new(FileStorage::window(&place.path(path), *len, powered(place)?)?))),
         }
     }
 }
 
 /// Says whether the device has power, for a flash that must not be touched then. Without a switch to ask, the answer is no: the medium was taken out.
-fn powered(board: Option<&Board>, time: TimeBase) -> Result<Box<dyn Fn() -> bool>, ChannelError> {
-    let Some(board) = board else { return Ok(Box::new(|| false)) };
-    let power = RefCell::new(board.power()?);
+fn powered(place: &Place<'_>) -> Result<Box<dyn Fn() -> bool>, ChannelError> {
+    let time = place.time;
+    let power = match (place.board, place.qemu) {
+        (Some(board), _) => board.power()?,
+        (None, Some(qemu)) => qemu.power(),
+        (None, None) => return Ok(Box::new(|| false)),
+    };
+    let power = RefCell::new(power);
     Ok(Box::new(move || {
         let wait = Wait::until(time.now() + Duration::from_secs(1), &Default::default());
         // What cannot be read back counts as powered: refusing is the safe side.
