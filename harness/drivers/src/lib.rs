@@ -15,6 +15,7 @@ pub mod fleet;
 mod gpio;
 pub mod line;
 pub mod power;
+pub mod qemu;
 pub mod reset;
 pub mod runtime;
 mod scpi;

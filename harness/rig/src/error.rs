@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use toml::Spanned;
 
 /// A mistake in a rig file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +87,20 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Checks that every `{...}` of a value is a placeholder that this value may have.
+    pub fn placeholders(&self, value: &Spanned<String>, valid: &[&str]) -> Result<String, RigFileError> {
+        let text = value.get_ref();
+        let mut rest = text.as_str();
+        while let Some(open) = rest.find('{') {
+            let end = rest[open..].find('}').map_or(rest.len(), |n| open + n + 1);
+            if !valid.contains(&&rest[open..end]) {
+                return Err(self.error(value.span(), format!("unknown placeholder {}", &rest[open..end]), valid));
+            }
+            rest = &rest[end..];
+        }
+        Ok(text.clone())
+    }
+
     /// An error at a place.
     pub fn error(&self, span: Range<usize>, problem: impl Into<String>, valid: &[&str]) -> RigFileError {
         let at = span.start.min(self.text.len());

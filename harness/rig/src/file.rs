@@ -2,6 +2,7 @@
 
 use crate::ability::Permissions;
 use crate::error::{RigFileError, Source};
+use crate::settings::qemu::QemuSection;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -22,6 +23,9 @@ pub struct RigFile {
     /// Settings of the driver `board`.
     #[serde(default)]
     pub board: Option<Spanned<BoardSection>>,
+    /// The machine of the driver `qemu`.
+    #[serde(default)]
+    pub qemu: Option<Spanned<QemuSection>>,
     /// The device's console.
     #[serde(default)]
     pub console: Option<Driven>,

@@ -14,6 +14,7 @@ use crate::settings::reset::ResetDriver;
 use proofbench_channel::ChannelError;
 use proofbench_drivers::boardproc::{Board, BoardSetup};
 use proofbench_drivers::emulated::{self, EmulatedSetup};
+use proofbench_drivers::qemu::Qemu;
 use proofbench_drivers::{Channels, RealClock, TimeBase, faulty};
 use proofbench_model::dossier::Dossier;
 use std::path::PathBuf;
@@ -73,7 +74,7 @@ impl ResolvedRig {
         let channels = match &self.device {
             Device::Emulator(section) => self.emulated(section, &dossier, seed)?,
             Device::Board(section) => self.wired(Some(section), &dossier, seed, failed)?,
-            Device::Real => self.wired(None, &dossier, seed, failed)?,
+            Device::Qemu(_) | Device::Real => self.wired(None, &dossier, seed, failed)?,
         };
         Ok(Rig { channels, permissions: self.permissions, dossier, lease, recover })
     }
@@ -139,8 +140,16 @@ impl ResolvedRig {
             (Some(section), Some(setup)) => Some((section, Board::prepare(setup).map_err(opened("board"))?)),
             _ => None,
         };
-        let time = board.as_ref().map_or_else(TimeBase::real, |(_, b)| b.time());
-        let mut place = Place { base: &self.base, board: board.as_ref().map(|(_, b)| b), time, lines: None };
+        let qemu = match &self.device {
+            Device::Qemu(section) => Some(Qemu::prepare(&section.setup(&self.base)).map_err(opened("qemu"))?),
+            _ => None,
+        };
+        let time = match (&board, &qemu) {
+            (Some((_, board)), _) => board.time(),
+            (None, Some(qemu)) => qemu.time(),
+            (None, None) => TimeBase::real(),
+        };
+        let mut place = Place { base: &self.base, board: board.as_ref().map(|(_, b)| b), qemu: qemu.as_ref(), time, lines: None };
         let (drivers, mut channels) = (&self.drivers, Channels::new(Box::new(RealClock(time))));
         if let Some(driver) = &drivers.console
             && let Some((console, lines)) = or_told(driver.open(&place), "console", failed)?

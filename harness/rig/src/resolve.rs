@@ -10,6 +10,7 @@ use crate::settings::fleet::FleetDriver;
 use crate::settings::network::NetworkDriver;
 use crate::settings::plain::OwnDriver;
 use crate::settings::power::PowerDriver;
+use crate::settings::qemu::QemuSection;
 use crate::settings::reset::ResetDriver;
 use crate::settings::storage::StorageDriver;
 use crate::settings::update::UpdateDriver;
@@ -26,6 +27,8 @@ pub enum Device {
     Emulator(EmulatorSection),
     /// The emulated device as a process of its own.
     Board(BoardSection),
+    /// A machine of QEMU.
+    Qemu(Box<QemuSection>),
     /// Something that this program does not start.
     Real,
 }
@@ -154,7 +157,7 @@ impl ResolvedRig {
         match &mut self.device {
             Device::Emulator(e) => e.defects.extend(names),
             Device::Board(b) => b.defects.extend(names),
-            Device::Real => {}
+            Device::Qemu(_) | Device::Real => {}
         }
         self
     }
@@ -165,7 +168,7 @@ impl ResolvedRig {
         match &mut self.device {
             Device::Emulator(e) => e.faults.extend(names),
             Device::Board(b) => b.faults.extend(names),
-            Device::Real => {}
+            Device::Qemu(_) | Device::Real => {}
         }
         self
     }
@@ -227,7 +230,7 @@ impl<'a> Resolver<'a> {
         }
         let wirings = drivers.wirings();
         let count = |wanted| wirings.iter().filter(|(_, w)| *w == wanted).count();
-        let (emulated, boarded) = (count(Wiring::Emulator), count(Wiring::Board));
+        let (emulated, boarded, machined) = (count(Wiring::Emulator), count(Wiring::Board), count(Wiring::Qemu));
         if emulated > 0
             && let Some((c, _)) = wirings.iter().find(|(_, w)| *w != Wiring::Emulator)
         {
@@ -248,14 +251,58 @@ impl<'a> Resolver<'a> {
                 return Err(self.source.error(speed.span(), "no speed", &["0.01 to 1000"]));
             }
         }
+        self.machine(file, drivers, &wirings)?;
         Ok(if emulated > 0 {
             Device::Emulator(file.emulator.clone().map(Spanned::into_inner).unwrap_or_default())
         } else if boarded > 0 {
             Device::Board(file.board.clone().map(Spanned::into_inner).unwrap_or_default())
+        } else if let (Some(qemu), true) = (&file.qemu, machined > 0) {
+            Device::Qemu(Box::new(qemu.get_ref().clone()))
         } else {
             Device::Real
         })
     }
+
+    /// `[qemu]` and what is wired to it fit together.
+    fn machine(&self, file: &RigFile, drivers: &Drivers, wirings: &[(Capability, Wiring)]) -> Result<(), RigFileError> {
+        let wired = wired_to_qemu(wirings);
+        let Some(section) = &file.qemu else {
+            return match wired {
+                None => Ok(()),
+                Some(c) => {
+                    let valid = "[qemu] with program = \"qemu-system-arm\" and arguments = [...]";
+                    Err(self.source.error(driver_span(file, c), format!("{c} is wired to a machine of QEMU, and there is no [qemu]"), &[valid]))
+                }
+            };
+        };
+        if wired.is_none() {
+            return Err(self.source.error(section.span(), "no section is wired to the machine, so nothing reads [qemu]", &[]));
+        }
+        if let Some((c, _)) = wirings.iter().find(|(_, w)| matches!(w, Wiring::Board | Wiring::Emulator)) {
+            let problem = format!("one rig holds one device: {c} is wired to another one than the machine of [qemu]");
+            return Err(self.source.error(driver_span(file, *c), problem, &[]));
+        }
+        let section = section.get_ref();
+        section.check(self.source)?;
+        let console = drivers.console.as_ref().and_then(ConsoleDriver::qemu_line);
+        let update = drivers.update.as_ref().and_then(UpdateDriver::qemu_line);
+        if let (Some(a), Some(b)) = (console, update)
+            && a == b
+        {
+            let problem = format!("the line `{a}` is the console's already");
+            return Err(self.source.error(driver_span(file, Capability::UpdatePath), problem, &[]));
+        }
+        for (line, c) in [(console, Capability::Console), (update, Capability::UpdatePath)] {
+            if let Some(line) = line {
+                section.has_line(self.source, line, driver_span(file, c))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wired_to_qemu(wirings: &[(Capability, Wiring)]) -> Option<Capability> {
+    wirings.iter().find(|(_, w)| *w == Wiring::Qemu).map(|(c, _)| *c)
 }
 
 fn driver_span(file: &RigFile, c: Capability) -> Range<usize> {

@@ -11,6 +11,7 @@ pub mod network;
 pub mod plain;
 pub mod port;
 pub mod power;
+pub mod qemu;
 pub mod reset;
 pub mod storage;
 pub mod update;
@@ -23,6 +24,7 @@ use proofbench_drivers::TimeBase;
 use proofbench_drivers::boardproc::Board;
 use proofbench_drivers::child::Program;
 use proofbench_drivers::line::ControlLines;
+use proofbench_drivers::qemu::Qemu;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,8 @@ pub enum Wiring {
     Emulator,
     /// The emulated device as a process of its own, which the rig starts.
     Board,
+    /// The machine of QEMU that the rig starts.
+    Qemu,
     /// Something that the rig does not start.
     Real,
 }
@@ -109,16 +113,7 @@ impl<'a> Section<'a> {
 
     /// Checks that every `{...}` of a value is a placeholder that this value may have.
     pub fn placeholders(&self, value: &Spanned<String>, valid: &[&str]) -> Result<String, RigFileError> {
-        let text = value.get_ref();
-        let mut rest = text.as_str();
-        while let Some(open) = rest.find('{') {
-            let end = rest[open..].find('}').map_or(rest.len(), |n| open + n + 1);
-            if !valid.contains(&&rest[open..end]) {
-                return Err(self.error(value.span(), format!("unknown placeholder {}", &rest[open..end]), valid));
-            }
-            rest = &rest[end..];
-        }
-        Ok(text.clone())
+        self.source.placeholders(value, valid)
     }
 
     /// A value that must lie in a range.
@@ -179,6 +174,8 @@ pub(crate) struct Place<'a> {
     pub base: &'a Path,
     /// The board that the rig has started, if it has.
     pub board: Option<&'a Board>,
+    /// The machine of QEMU that the rig has started, if it has.
+    pub qemu: Option<&'a Qemu>,
     /// The rig's time line.
     pub time: TimeBase,
     /// The control lines of the console's port, once that is open.
@@ -186,11 +183,12 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// A file, relative to the rig file or in the board's folder.
+    /// A file, relative to the rig file or in the folder of the board or the machine.
     pub fn path(&self, text: &str) -> PathBuf {
-        match self.board {
-            Some(board) => self.base.join(text.replace("{board}", &board.dir().display().to_string())),
-            None => self.base.join(text),
+        match (self.board, self.qemu) {
+            (Some(board), _) => self.base.join(text.replace("{board}", &board.dir().display().to_string())),
+            (None, Some(qemu)) => self.base.join(qemu.fill(text)),
+            (None, None) => self.base.join(text),
         }
     }
 

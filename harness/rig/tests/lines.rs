@@ -4,7 +4,7 @@ use proofbench_channel::{Cancel, Wait};
 use proofbench_drivers::line::{ControlLine, Flow, LineAddress, LineSettings, Parity};
 use proofbench_rig::ResolvedRig;
 use proofbench_rig::settings::console::ConsoleDriver;
-use proofbench_rig::settings::port::Port;
+use proofbench_rig::settings::port::{Port, PortAddress};
 use proofbench_rig::settings::reset::ResetDriver;
 use proofbench_rig::settings::reset::lines::Lines;
 use proofbench_rig::settings::update::UpdateDriver;
@@ -38,7 +38,7 @@ fn console(keys: &str) -> Result<Port, String> {
 fn every_kind_of_port_arrives_in_both_sections(#[case] port: &str, #[case] address: LineAddress) {
     let rig =
         resolve(&format!("[console]\ndriver = \"serial\"\nport = {{ {port} }}\n[update]\ndriver = \"smp\"\nport = {{ {port} }}\n")).expect("a rig");
-    let line = Port { address, settings: LineSettings::default() };
+    let line = Port { address: PortAddress::Line(address), settings: LineSettings::default() };
     assert_eq!(rig.drivers.console, Some(ConsoleDriver::Serial(line.clone())));
     assert_eq!(rig.drivers.update, Some(UpdateDriver::Smp(line)));
     assert!(rig.lease.is_some(), "a device that the rig does not start is leased");

@@ -83,7 +83,10 @@ fn what_a_driver_gives_as_an_example_is_right() {
 }
 
 #[rstest]
-#[case::driver("driver = \"tasmota\"\n", "4:10: `tasmota`: no driver of this channel; valid: emulator, board, usb-hub, tasmota-mqtt, tasmota-http, ")]
+#[case::driver(
+    "driver = \"tasmota\"\n",
+    "4:10: `tasmota`: no driver of this channel; valid: emulator, board, qemu, usb-hub, tasmota-mqtt, tasmota-http, "
+)]
 #[case::broker("driver = \"tasmota-mqtt\"\nbroker = \"broker\"\ntopic = \"p\"\n", "5:10: `broker`: no address; valid: host:port")]
 #[case::topic(
     "driver = \"tasmota-mqtt\"\nbroker = \"b:1883\"\ntopic = \"plug/#\"\n",

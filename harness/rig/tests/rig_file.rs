@@ -3,7 +3,7 @@
 use proofbench_drivers::line::{LineAddress, LineSettings};
 use proofbench_rig::settings::console::ConsoleDriver;
 use proofbench_rig::settings::debug::DebugDriver;
-use proofbench_rig::settings::port::Port;
+use proofbench_rig::settings::port::{Port, PortAddress};
 use proofbench_rig::settings::update::UpdateDriver;
 use proofbench_rig::{Capability, Device, Permission, ResolvedRig};
 use rstest::rstest;
@@ -158,7 +158,7 @@ fn ports_and_probes_arrive() {
         "[console]\ndriver = \"serial\"\nport = { path = \"/dev/ttyX\" }\n[update]\ndriver = \"smp\"\nport = { path = \"u\" }\nbaud = 9600\n\
          [debug]\ndriver = \"probe-rs\"\nprobe = \"0483:374b:S\"\n",
     );
-    let port = |path: &str, baud| Port { address: LineAddress::Path(path.into()), settings: LineSettings::baud(baud) };
+    let port = |path: &str, baud| Port { address: PortAddress::Line(LineAddress::Path(path.into())), settings: LineSettings::baud(baud) };
     assert_eq!(rig.drivers.console, Some(ConsoleDriver::Serial(port("/dev/ttyX", 115_200))));
     assert_eq!(rig.drivers.update, Some(UpdateDriver::Smp(port("u", 9600))));
     assert_eq!(rig.drivers.debug, Some(DebugDriver::ProbeRs { probe: "0483:374b:S".to_owned() }));

@@ -143,7 +143,7 @@ fn what_a_driver_gives_as_an_example_is_right() {
 }
 
 #[rstest]
-#[case::driver("power", "driver = \"apc\"\n", "4:10: `apc`: no driver of this channel; valid: emulator, board, usb-hub, ")]
+#[case::driver("power", "driver = \"apc\"\n", "4:10: `apc`: no driver of this channel; valid: emulator, board, qemu, usb-hub, ")]
 #[case::hub("power", "driver = \"usb-hub\"\nhub = \"hub1\"\nport = 2\n", "5:7: `hub1`: no USB hub; valid: bus and ports")]
 #[case::port("power", "driver = \"usb-hub\"\nhub = \"1-4\"\nport = 0\n", "6:8: `0`: no port of a hub; valid: 1 to 255")]
 #[case::method(

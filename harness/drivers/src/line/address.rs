@@ -1,5 +1,6 @@
 //! Where a byte line is: a serial port of this machine by one of its names, or a server on the network.
 
+use super::Door;
 use super::usb::{self, Places};
 use proofbench_channel::{ChannelError, ErrorKind};
 use std::fmt;
@@ -27,6 +28,8 @@ pub enum LineAddress {
     Rfc2217(NetAddress),
     /// A TCP server that passes bytes and nothing else.
     Tcp(NetAddress),
+    /// A Unix socket at which an emulator that this program starts arrives.
+    Door(Door),
 }
 
 impl LineAddress {
@@ -49,7 +52,7 @@ impl LineAddress {
                 };
                 self.unique(fits.iter().map(|f| (f.0.clone(), which(f))).collect())
             }
-            LineAddress::Rfc2217(_) | LineAddress::Tcp(_) => Ok(None),
+            LineAddress::Rfc2217(_) | LineAddress::Tcp(_) | LineAddress::Door(_) => Ok(None),
         }
     }
 
@@ -92,6 +95,7 @@ impl fmt::Display for LineAddress {
             LineAddress::Usb { serial, interface: Some(n) } => write!(f, "serial usb {serial} interface {n}"),
             LineAddress::Rfc2217(server) => write!(f, "rfc2217 {server}"),
             LineAddress::Tcp(server) => write!(f, "tcp {server}"),
+            LineAddress::Door(door) => write!(f, "line {door}"),
         }
     }
 }

@@ -11,6 +11,7 @@
 mod address;
 mod bridge;
 mod capture;
+mod door;
 mod reset;
 mod settings;
 mod task;
@@ -20,6 +21,7 @@ mod usb;
 mod wire;
 
 pub use address::{LineAddress, NetAddress, NoNetAddress};
+pub use door::Door;
 pub use reset::ControlLines;
 pub use settings::{ControlLine, Flow, LineSettings, Parity};
 pub use usb::{Places, PortInfo, UsbPort, ports};
@@ -107,15 +109,15 @@ impl Console for LineConsole {
 
     fn send_break(&mut self, wait: &Wait) -> Result<(), ChannelError> {
         let doing = format!("send a BREAK on {}", self.setup.address);
-        if let LineAddress::Tcp(_) = self.setup.address {
-            return Err(ChannelError::caused(ErrorKind::Unsupported, doing, "raw TCP carries bytes only"));
+        if let LineAddress::Tcp(_) | LineAddress::Door(_) = self.setup.address {
+            return Err(ChannelError::caused(ErrorKind::Unsupported, doing, "a socket carries bytes only"));
         }
         self.capture.order(self.setup.time, Order::Break, &doing, wait)
     }
 
     fn describe(&self) -> String {
         match self.setup.address {
-            LineAddress::Tcp(_) => self.setup.address.to_string(),
+            LineAddress::Tcp(_) | LineAddress::Door(_) => self.setup.address.to_string(),
             _ => format!("{} {}", self.setup.address, self.setup.settings),
         }
     }

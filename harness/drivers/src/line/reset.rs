@@ -31,8 +31,8 @@ impl ControlLines {
     /// A reset line. `held_by`: the level that holds the device in reset, `true` is asserted. The line is brought to the other level now, and whenever
     /// the port is opened from now on. `Unsupported` on a wire that has no control lines.
     pub fn reset(&self, line: ControlLine, held_by: bool) -> Result<Box<dyn Reset>, ChannelError> {
-        if let LineAddress::Tcp(_) = self.setup.address {
-            let doing = format!("reset the device by {line} of {}: raw TCP carries bytes only", self.setup.address);
+        if let LineAddress::Tcp(_) | LineAddress::Door(_) = self.setup.address {
+            let doing = format!("reset the device by {line} of {}: a socket carries bytes only", self.setup.address);
             return Err(ChannelError::new(ErrorKind::Unsupported, doing));
         }
         let before = self.capture.levels();

@@ -9,7 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 /// Levels of the control lines that somebody chose; `true` is asserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +51,7 @@ impl Failure {
 pub(super) enum Wire {
     Tty(Tty),
     Raw(TcpStream),
+    Local(UnixStream),
     Bridge(Box<Bridge>),
 }
 
@@ -60,6 +61,7 @@ impl Wire {
         let doing = || format!("open {}", setup.address);
         match &setup.address {
             LineAddress::Tcp(server) => Ok(Wire::Raw(tcp::connect(server, &doing()).await?)),
+            LineAddress::Door(door) => Ok(Wire::Local(door.accept(&doing())?)),
             LineAddress::Rfc2217(server) => Ok(Wire::Bridge(Box::new(Bridge::open(server, &setup.settings, levels, &doing()).await?))),
             LineAddress::Path(_) | LineAddress::ById(_) | LineAddress::ByPath(_) | LineAddress::Usb { .. } => {
                 let setup = setup.clone();
@@ -83,6 +85,7 @@ impl Wire {
         let read = match self {
             Wire::Tty(tty) => Pin::new(&mut tty.stream).poll_read(cx, &mut buffer),
             Wire::Raw(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Wire::Local(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
             Wire::Bridge(bridge) => return bridge.poll_read(cx, into),
         };
         ready!(read)?;
@@ -94,6 +97,7 @@ impl Wire {
         match self {
             Wire::Tty(tty) => Pin::new(&mut tty.stream).poll_write(cx, bytes),
             Wire::Raw(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Wire::Local(stream) => Pin::new(stream).poll_write(cx, bytes),
             Wire::Bridge(bridge) => bridge.poll_write(cx, bytes),
         }
     }
@@ -102,7 +106,7 @@ impl Wire {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Wire::Bridge(bridge) => bridge.poll_flush(cx),
-            Wire::Tty(_) | Wire::Raw(_) => Poll::Ready(Ok(())),
+            Wire::Tty(_) | Wire::Raw(_) | Wire::Local(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -110,7 +114,7 @@ impl Wire {
     pub fn set_break(&mut self, on: bool) -> Result<(), Failure> {
         match self {
             Wire::Tty(tty) => tty.set_break(on),
-            Wire::Raw(_) => Err(Failure::new(ErrorKind::Unsupported, "raw TCP carries bytes only, no BREAK")),
+            Wire::Raw(_) | Wire::Local(_) => Err(Failure::new(ErrorKind::Unsupported, "a socket carries bytes only, no BREAK")),
             Wire::Bridge(bridge) => bridge.set_break(on),
         }
     }
@@ -119,7 +123,7 @@ impl Wire {
     pub fn set_line(&mut self, line: ControlLine, asserted: bool) -> Result<(), Failure> {
         match self {
             Wire::Tty(tty) => tty.set_line(line, asserted),
-            Wire::Raw(_) => Err(Failure::new(ErrorKind::Unsupported, format!("raw TCP carries bytes only, no {line}"))),
+            Wire::Raw(_) | Wire::Local(_) => Err(Failure::new(ErrorKind::Unsupported, format!("a socket carries bytes only, no {line}"))),
             Wire::Bridge(bridge) => bridge.set_line(line, asserted),
         }
     }
@@ -128,7 +132,7 @@ impl Wire {
     pub fn level(&self, line: ControlLine, asked: bool) -> Option<bool> {
         match self {
             Wire::Bridge(bridge) => bridge.level(line),
-            Wire::Tty(_) | Wire::Raw(_) => Some(asked),
+            Wire::Tty(_) | Wire::Raw(_) | Wire::Local(_) => Some(asked),
         }
     }
 }

@@ -37,6 +37,14 @@ impl ConsoleDriver {
         }
     }
 
+    /// The line of the machine of `[qemu]`, if it is one.
+    pub(crate) fn qemu_line(&self) -> Option<&str> {
+        match self {
+            Self::Emulator => None,
+            Self::Serial(port) => port.qemu_line(),
+        }
+    }
+
     /// `None` for the emulated device's own, which is opened with it.
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<OpenConsole>, ChannelError> {
         match self {

@@ -218,7 +218,7 @@ mod tests {
     use proofbench_channel::network::Dialled;
 
     fn place(base: &Path) -> Place<'_> {
-        Place { base, board: None, time: TimeBase::real(), lines: None }
+        Place { base, board: None, qemu: None, time: TimeBase::real(), lines: None }
     }
 
     fn host() -> Host {

@@ -15,15 +15,25 @@ const PORTS: &[&str] = &[
     "path = \"/dev/ttyUSB0\"",
     "rfc2217 = \"host:port\"",
     "tcp = \"host:port\"",
+    "qemu = \"console\"",
 ];
 
 /// A byte line of a rig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
-    /// Where. A path may begin with `{board}` and is relative to the rig file.
-    pub address: LineAddress,
+    /// Where.
+    pub address: PortAddress,
     /// How.
     pub settings: LineSettings,
+}
+
+/// Where a byte line is, as a rig file says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortAddress {
+    /// A port of this machine or of the network. A path may begin with `{board}` and is relative to the rig file.
+    Line(LineAddress),
+    /// A serial line of the machine of `[qemu]`, by its name.
+    Qemu(String),
 }
 
 /// `port = { ... }`: one of these.
@@ -37,6 +47,7 @@ pub(crate) struct PortRef {
     path: Option<Spanned<String>>,
     rfc2217: Option<Spanned<String>>,
     tcp: Option<Spanned<String>>,
+    qemu: Option<Spanned<String>>,
 }
 
 /// Keys of a driver that talks over a byte line and has no keys of its own.
@@ -77,7 +88,7 @@ impl PortSettings {
     /// Checks the values, and that they fit together.
     pub fn check(&self, section: &Section<'_>) -> Result<Port, RigFileError> {
         let address = self.port.get_ref().address(section, self.port.span())?;
-        if let LineAddress::Tcp(_) = address {
+        if let PortAddress::Line(LineAddress::Tcp(_)) | PortAddress::Qemu(_) = address {
             self.nothing_to_set(section)?;
         }
         let or = |given: &Option<Spanned<u8>>, default| given.as_ref().map_or(default, |v| *v.get_ref());
@@ -125,16 +136,20 @@ impl PortSettings {
         match spans.into_iter().find_map(|(key, span)| Some((key, span?))) {
             None => Ok(()),
             Some((key, span)) => {
-                let problem = format!("raw TCP carries bytes only: nothing can be made of `{key}`");
-                Err(section.error(span, problem, &["leave it out, or port = { rfc2217 = \"host:port\" }"]))
+                let problem = format!(
+                    "{} carries bytes only: nothing can be made of `{key}`",
+                    if self.port.get_ref().qemu.is_some() { "a line of QEMU" } else { "raw TCP" }
+                );
+                let valid = if self.port.get_ref().qemu.is_some() { "leave it out" } else { "leave it out, or port = { rfc2217 = \"host:port\" }" };
+                Err(section.error(span, problem, &[valid]))
             }
         }
     }
 }
 
 impl PortRef {
-    fn address(&self, section: &Section<'_>, span: std::ops::Range<usize>) -> Result<LineAddress, RigFileError> {
-        let given = [&self.usb_serial, &self.by_id, &self.by_path, &self.path, &self.rfc2217, &self.tcp];
+    fn address(&self, section: &Section<'_>, span: std::ops::Range<usize>) -> Result<PortAddress, RigFileError> {
+        let given = [&self.usb_serial, &self.by_id, &self.by_path, &self.path, &self.rfc2217, &self.tcp, &self.qemu];
         if given.into_iter().flatten().count() != 1 {
             return Err(section.error(span, "a port is exactly one of these", PORTS));
         }
@@ -155,7 +170,10 @@ impl PortRef {
                 false => Ok(text.clone()),
             }
         };
-        Ok(if let Some(serial) = &self.usb_serial {
+        if let Some(line) = &self.qemu {
+            return Ok(PortAddress::Qemu(line.get_ref().clone()));
+        }
+        Ok(PortAddress::Line(if let Some(serial) = &self.usb_serial {
             if serial.get_ref().is_empty() {
                 return Err(section.error(serial.span(), "no serial number", &["as `proofbench list ports` shows it"]));
             }
@@ -171,7 +189,7 @@ impl PortRef {
         } else {
             let path = self.path.as_ref().map(|p| section.placeholders(p, &["{board}"])).transpose()?;
             LineAddress::Path(PathBuf::from(path.unwrap_or_default()))
-        })
+        }))
     }
 }
 
@@ -183,17 +201,28 @@ impl Port {
 
     pub(crate) fn wiring(&self) -> Wiring {
         match &self.address {
-            LineAddress::Path(path) if path.to_string_lossy().contains("{board}") => Wiring::Board,
-            _ => Wiring::Real,
+            PortAddress::Line(LineAddress::Path(path)) if path.to_string_lossy().contains("{board}") => Wiring::Board,
+            PortAddress::Line(_) => Wiring::Real,
+            PortAddress::Qemu(_) => Wiring::Qemu,
         }
     }
 
     pub(crate) fn setup(&self, place: &Place<'_>) -> LineSetup {
         let address = match &self.address {
-            LineAddress::Path(path) => LineAddress::Path(place.path(&path.to_string_lossy())),
-            other => other.clone(),
+            PortAddress::Line(LineAddress::Path(path)) => LineAddress::Path(place.path(&path.to_string_lossy())),
+            PortAddress::Line(other) => other.clone(),
+            // The resolver has looked that the machine has it; without a machine it is a path where nothing ever is.
+            PortAddress::Qemu(line) => place.qemu.and_then(|q| q.line(line)).unwrap_or_else(|| LineAddress::Path(PathBuf::from(line))),
         };
         LineSetup::new(address, self.settings, place.time)
+    }
+
+    /// The line of the machine of `[qemu]`, if it is one.
+    pub(crate) fn qemu_line(&self) -> Option<&str> {
+        match &self.address {
+            PortAddress::Qemu(line) => Some(line),
+            PortAddress::Line(_) => None,
+        }
     }
 
     /// What the port does with this line while it is open, as far as the file says so.

@@ -14,6 +14,7 @@ use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, Power};
 use proofbench_drivers::boardproc::Board;
 use proofbench_drivers::power::{OFF_MIN_UNSAID, RELAY_MOST, Supply, URL_EXAMPLE, url_trouble};
+use proofbench_drivers::qemu::Qemu;
 use std::time::Duration;
 use toml::Spanned;
 
@@ -27,6 +28,8 @@ pub enum PowerDriver {
     Emulator,
     /// The board process: starting it is on, killing it is off.
     Board,
+    /// The machine's process: starting it is on, killing it is off.
+    Qemu,
     /// A port of a USB hub.
     UsbHub(usb_hub::UsbHub),
     /// A Tasmota plug behind an MQTT broker.
@@ -47,12 +50,13 @@ pub enum PowerDriver {
 
 impl PowerDriver {
     const NAMES: &'static [&'static str] =
-        &["emulator", "board", "usb-hub", "tasmota-mqtt", "tasmota-http", "shelly", "snmp", "scpi", "gpio", "command"];
+        &["emulator", "board", "qemu", "usb-hub", "tasmota-mqtt", "tasmota-http", "shelly", "snmp", "scpi", "gpio", "command"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
             "board" => section.nothing().map(|()| Self::Board),
+            "qemu" => section.nothing().map(|()| Self::Qemu),
             "usb-hub" => usb_hub::UsbHub::read(section).map(Self::UsbHub),
             "tasmota-mqtt" => tasmota_mqtt::TasmotaMqtt::read(section).map(Self::TasmotaMqtt),
             "tasmota-http" => tasmota_http::TasmotaHttp::read(section).map(Self::TasmotaHttp),
@@ -70,6 +74,7 @@ impl PowerDriver {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::Board => Wiring::Board,
+            Self::Qemu => Wiring::Qemu,
             Self::UsbHub(_) | Self::Gpio(_) | Self::Command(_) => Wiring::Real,
             Self::TasmotaMqtt(_) | Self::TasmotaHttp(_) | Self::Shelly(_) | Self::Snmp(_) | Self::Scpi(_) => Wiring::Real,
         }
@@ -80,6 +85,7 @@ impl PowerDriver {
         match self {
             Self::Emulator => Ok(None),
             Self::Board => place.board.map(Board::power).transpose(),
+            Self::Qemu => Ok(place.qemu.map(Qemu::power)),
             Self::UsbHub(driver) => driver.open(place).map(Some),
             Self::TasmotaMqtt(driver) => driver.open(place).map(Some),
             Self::TasmotaHttp(driver) => driver.open(place).map(Some),

@@ -10,6 +10,7 @@ use super::{Place, Section, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, Reset};
 use proofbench_drivers::boardproc::Board;
+use proofbench_drivers::qemu::Qemu;
 
 /// Drivers of reset lines.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,8 @@ pub enum ResetDriver {
     Emulator,
     /// The board's, by its fixture.
     Board,
+    /// The machine's, by QMP.
+    Qemu,
     /// A control line of the console's port.
     SerialLines(lines::Lines),
     /// nRST of the probe of `[debug]`.
@@ -31,12 +34,13 @@ pub enum ResetDriver {
 }
 
 impl ResetDriver {
-    const NAMES: &'static [&'static str] = &["emulator", "board", "probe", "serial-lines", "gpio", "scpi", "command"];
+    const NAMES: &'static [&'static str] = &["emulator", "board", "qemu", "probe", "serial-lines", "gpio", "scpi", "command"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
             "board" => section.nothing().map(|()| Self::Board),
+            "qemu" => section.nothing().map(|()| Self::Qemu),
             "serial-lines" => lines::Lines::read(section).map(Self::SerialLines),
             "probe" => section.nothing().map(|()| Self::Probe),
             "gpio" => gpio::Gpio::read(section).map(Self::Gpio),
@@ -50,7 +54,7 @@ impl ResetDriver {
     pub(crate) fn fits(&self, console: Option<&ConsoleDriver>, section: &Section<'_>) -> Result<(), RigFileError> {
         match self {
             Self::SerialLines(driver) => driver.fits(console, section),
-            Self::Emulator | Self::Board | Self::Probe | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Ok(()),
+            Self::Emulator | Self::Board | Self::Qemu | Self::Probe | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Ok(()),
         }
     }
 
@@ -59,6 +63,7 @@ impl ResetDriver {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::Board => Wiring::Board,
+            Self::Qemu => Wiring::Qemu,
             Self::Probe => probe.unwrap_or(Wiring::Real),
             Self::SerialLines(_) | Self::Gpio(_) | Self::Scpi(_) | Self::Command(_) => Wiring::Real,
         }
@@ -69,6 +74,7 @@ impl ResetDriver {
         match self {
             Self::Emulator | Self::Probe => Ok(None),
             Self::Board => place.board.map(Board::reset).transpose(),
+            Self::Qemu => Ok(place.qemu.map(Qemu::reset)),
             Self::SerialLines(driver) => driver.open(place).map(Some),
             Self::Gpio(driver) => driver.open(place).map(Some),
             Self::Scpi(driver) => driver.open(place).map(Some),

@@ -5,8 +5,7 @@ pub mod command;
 use super::{Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, PowerSeen, Storage, Wait};
-use proofbench_drivers::boardproc::Board;
-use proofbench_drivers::{TimeBase, file};
+use proofbench_drivers::file;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -19,7 +18,7 @@ pub enum StorageDriver {
     Emulator,
     /// A file that is the flash.
     File {
-        /// Where; may begin with `{board}`.
+        /// Where; may begin with `{board}` or `{qemu}`.
         path: String,
     },
     /// The user's programs.
@@ -42,7 +41,7 @@ impl StorageDriver {
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
-            "file" => Ok(Self::File { path: section.placeholders(&section.settings::<FileSettings>()?.path, &["{board}"])? }),
+            "file" => Ok(Self::File { path: section.placeholders(&section.settings::<FileSettings>()?.path, &["{board}", "{qemu}"])? }),
             "command" => command::Command::read(section).map(Self::Command),
             _ => Err(section.no_driver(Self::NAMES)),
         }
@@ -53,6 +52,7 @@ impl StorageDriver {
         match self {
             Self::Emulator => Wiring::Emulator,
             Self::File { path } if path.contains("{board}") => Wiring::Board,
+            Self::File { path } if path.contains("{qemu}") => Wiring::Qemu,
             Self::File { .. } | Self::Command(_) => Wiring::Real,
         }
     }
@@ -61,16 +61,21 @@ impl StorageDriver {
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn Storage>>, ChannelError> {
         match self {
             Self::Emulator => Ok(None),
-            Self::Command(driver) => driver.open(place, powered(place.board, place.time)?).map(Some),
-            Self::File { path } => file::open(&place.path(path), powered(place.board, place.time)?).map(Some),
+            Self::Command(driver) => driver.open(place, powered(place)?).map(Some),
+            Self::File { path } => file::open(&place.path(path), powered(place)?).map(Some),
         }
     }
 }
 
 /// Says whether the device has power, for a flash that must not be touched then. Without a switch to ask, the answer is no: the medium was taken out.
-fn powered(board: Option<&Board>, time: TimeBase) -> Result<Box<dyn Fn() -> bool>, ChannelError> {
-    let Some(board) = board else { return Ok(Box::new(|| false)) };
-    let power = RefCell::new(board.power()?);
+fn powered(place: &Place<'_>) -> Result<Box<dyn Fn() -> bool>, ChannelError> {
+    let time = place.time;
+    let power = match (place.board, place.qemu) {
+        (Some(board), _) => board.power()?,
+        (None, Some(qemu)) => qemu.power(),
+        (None, None) => return Ok(Box::new(|| false)),
+    };
+    let power = RefCell::new(power);
     Ok(Box::new(move || {
         let wait = Wait::until(time.now() + Duration::from_secs(1), &Default::default());
         // What cannot be read back counts as powered: refusing is the safe side.

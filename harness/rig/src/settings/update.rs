@@ -71,6 +71,15 @@ impl UpdateDriver {
         }
     }
 
+    /// The line of the machine of `[qemu]`, if it is one.
+    pub(crate) fn qemu_line(&self) -> Option<&str> {
+        match self {
+            Self::Smp(port) => port.qemu_line(),
+            Self::Modem(modem) => modem.port.qemu_line(),
+            Self::Emulator | Self::SmpUdp { .. } | Self::HttpPush(_) | Self::HttpPull(_) | Self::Command(_) => None,
+        }
+    }
+
     /// `None` for the emulated device's own, which is opened with it.
     pub(crate) fn open(&self, place: &Place<'_>) -> Result<Option<Box<dyn UpdatePath>>, ChannelError> {
         match self {

@@ -1,6 +1,7 @@
 //! `driver = "serial-lines"`: a control line of the console's port is the reset line.
 
 use super::super::console::ConsoleDriver;
+use super::super::port::PortAddress;
 use super::super::{Place, Section, Settings};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, ErrorKind, Reset};
@@ -58,8 +59,13 @@ impl Lines {
         let Some(ConsoleDriver::Serial(port)) = console else {
             return Err(section.wrong("this driver drives a line of the console's port", &["[console] with driver = \"serial\""]));
         };
-        if let LineAddress::Tcp(_) = port.address {
-            return Err(section.wrong("the console's port is raw TCP, which has no control lines", &["[console] port = { rfc2217 = \"host:port\" }"]));
+        match &port.address {
+            PortAddress::Line(LineAddress::Tcp(_)) => {
+                let valid = "[console] port = { rfc2217 = \"host:port\" }";
+                return Err(section.wrong("the console's port is raw TCP, which has no control lines", &[valid]));
+            }
+            PortAddress::Qemu(_) => return Err(section.wrong("a line of QEMU has no control lines", &["driver = \"qemu\""])),
+            PortAddress::Line(_) => {}
         }
         if line == ControlLine::Rts && port.settings.flow == Flow::Hardware {
             return Err(section.wrong("the console's flow control uses RTS", &["line = \"dtr\", or [console] flow = \"none\""]));
