@@ -23,9 +23,15 @@ pub struct FileStorage {
 impl FileStorage {
     /// See [`open`].
     pub fn open(path: &Path, powered: Box<dyn Fn() -> bool>) -> Result<Self, ChannelError> {
+        Self::window(path, None, powered)
+    }
+
+    /// The first `most` bytes of the file: what lies behind them is none of the flash.
+    pub fn window(path: &Path, most: Option<u64>, powered: Box<dyn Fn() -> bool>) -> Result<Self, ChannelError> {
         let failed = |e| ChannelError::caused(ErrorKind::Driver, format!("open flash file {}", path.display()), e);
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
+        let len = most.map_or(len, |most| most.min(len));
         Ok(Self { path: path.to_path_buf(), file, len, powered })
     }
 

@@ -4,6 +4,7 @@
 //! Run against: Debian's QEMU 7.2.22 (`qemu-system-arm`: `mps2-an385` with own firmware, `virt` with Debian's U-Boot). TCG only. Killing the process is the
 //! power cut for the processor and its RAM; what the guest had handed to its flash or disk before that moment stays, because the kernel keeps it.
 
+mod crash;
 mod disk;
 mod parts;
 mod process;
@@ -11,10 +12,12 @@ mod qmp;
 
 use crate::TimeBase;
 use crate::line::{Door, LineAddress};
+pub use crash::CrashSetup;
+use crash::QemuCrash;
 pub use disk::Disk;
 use parts::{QemuPower, QemuReset};
 use process::Process;
-use proofbench_channel::{ChannelError, ErrorKind, Power, Reset};
+use proofbench_channel::{ChannelError, CrashSpace, ErrorKind, Power, Reset};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,7 +31,8 @@ use std::rc::Rc;
 pub struct QemuSetup {
     /// The program: a name that is looked for in `PATH`, or a path.
     pub program: String,
-    /// Its arguments: the machine, its memory, what hangs on its lines. `{qemu}` is the machine's folder, `{qemu.NAME}` a port of [`QemuSetup::ports`].
+    /// Its arguments: the machine, its memory, what hangs on its lines. `{qemu}` is the machine's folder, `{qemu.NAME}` a
+    /// port of [`QemuSetup::ports`] or a value of [`QemuSetup::values`], `{qemu.random}` eight hexadecimal digits, others at each power-on.
     /// The driver adds chardevs, QMP, `-S`, and no display or monitor.
     pub arguments: Vec<String>,
     /// Folder in which it runs: what relative names in the arguments and of disks are relative to.
@@ -39,6 +43,8 @@ pub struct QemuSetup {
     pub disks: Vec<Disk>,
     /// Names of TCP ports of 127.0.0.1 that are kept free for the machine, for forwards of user-mode networking.
     pub ports: Vec<String>,
+    /// Numbers by name: what the guest is told at each power-on, as `{qemu.NAME}` in the arguments.
+    pub values: BTreeMap<String, u64>,
     /// Which command makes the files that the machine needs; told when one is missing.
     pub made_by: Option<String>,
 }
@@ -78,7 +84,7 @@ impl Qemu {
         let monitor = Door::new("QMP", &dir.join("qmp.sock"))?;
         let time = TimeBase::real();
         let arguments = arguments(setup, &dir, &doors, &ports, &monitor);
-        let process = Process::new(program, arguments, setup.base.clone(), monitor, time, scratch);
+        let process = Process::new(program, (arguments, setup.values.clone()), setup.base.clone(), monitor, time, scratch);
         Ok(Self { dir, time, doors, ports, process: Rc::new(RefCell::new(process)), _reserved: Rc::new(reserved) })
     }
 
@@ -110,6 +116,12 @@ impl Qemu {
     /// Its supply.
     pub fn power(&self) -> Box<dyn Power> {
         Box::new(QemuPower(Rc::clone(&self.process)))
+    }
+
+    /// Its crash states, where its flash keeps a log. The setup's file is relative to the machine's folder.
+    pub fn crash(&self, setup: &CrashSetup) -> Result<Box<dyn CrashSpace>, ChannelError> {
+        let setup = CrashSetup { file: self.dir.join(&setup.file), ..setup.clone() };
+        Ok(Box::new(QemuCrash::new(&setup, Rc::clone(&self.process))?))
     }
 
     /// Its reset line.
@@ -190,6 +202,7 @@ mod tests {
             lines: vec!["console".to_owned()],
             disks: vec![],
             ports: vec!["ssh".to_owned()],
+            values: BTreeMap::new(),
             made_by: None,
         }
     }

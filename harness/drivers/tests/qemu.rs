@@ -55,6 +55,7 @@ fn setup(code: &tempfile::TempDir, machine: &str) -> QemuSetup {
         lines: vec!["console".to_owned()],
         disks: vec![Disk { name: "flash".to_owned(), from: Some(PathBuf::from("guest.bin")), size: Some(16 << 20), erased: false }],
         ports: vec![],
+        values: Default::default(),
         made_by: None,
     }
 }

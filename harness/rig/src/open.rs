@@ -176,6 +176,9 @@ impl ResolvedRig {
         if let Some(driver) = &drivers.storage {
             channels.storage = or_told(driver.open(&place), "storage", failed)?;
         }
+        if let Some(driver) = &drivers.crash {
+            channels.crash = or_told(driver.open(&place), "crash", failed)?;
+        }
         if let Some(driver) = &drivers.update {
             channels.update = or_told(driver.open(&place), "update", failed)?;
         }

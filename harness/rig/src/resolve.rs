@@ -5,6 +5,7 @@ use crate::dossier::load_dossier;
 use crate::error::{RigError, RigFileError, Source};
 use crate::file::{BoardSection, Driven, EmulatorSection, RigFile};
 use crate::settings::console::ConsoleDriver;
+use crate::settings::crash::CrashDriver;
 use crate::settings::debug::DebugDriver;
 use crate::settings::fleet::FleetDriver;
 use crate::settings::network::NetworkDriver;
@@ -55,7 +56,7 @@ pub struct Drivers {
     /// `[fleet]`
     pub fleet: Option<FleetDriver>,
     /// `[crash]`
-    pub crash: Option<OwnDriver>,
+    pub crash: Option<CrashDriver>,
 }
 
 impl Drivers {
@@ -72,7 +73,7 @@ impl Drivers {
             (Capability::UpdatePath, self.update.as_ref().map(UpdateDriver::wiring)),
             (Capability::Network, self.network.as_ref().map(NetworkDriver::wiring)),
             (Capability::Fleet, self.fleet.as_ref().map(FleetDriver::wiring)),
-            (Capability::CrashSpace, self.crash.as_ref().map(OwnDriver::wiring)),
+            (Capability::CrashSpace, self.crash.as_ref().map(CrashDriver::wiring)),
         ]
         .into_iter()
         .filter_map(|(c, wiring)| Some((c, wiring?)))
@@ -190,7 +191,7 @@ impl<'a> Resolver<'a> {
             update: self.read("update", &file.update, UpdateDriver::read)?,
             network: self.read("network", &file.network, NetworkDriver::read)?,
             fleet: self.read("fleet", &file.fleet, FleetDriver::read)?,
-            crash: self.read("crash", &file.crash, OwnDriver::crash)?,
+            crash: self.read("crash", &file.crash, CrashDriver::read)?,
         };
         if let (Some(reset), Some(section)) = (&drivers.reset, &file.reset) {
             reset.fits(drivers.console.as_ref(), &Section::new(self.source, "reset", section))?;

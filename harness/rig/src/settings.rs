@@ -5,6 +5,7 @@
 
 mod common;
 pub mod console;
+pub mod crash;
 pub mod debug;
 pub mod fleet;
 pub mod network;

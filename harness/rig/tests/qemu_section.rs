@@ -49,7 +49,7 @@ fn a_machine_is_a_device_of_the_rigs_own() {
     format!("{MACHINE}{}", WIRED.replace("[reset]\ndriver = \"qemu\"", "[reset]\ndriver = \"serial-lines\"\nline = \"rts\"")),
     "a line of QEMU has no control lines; valid: driver = \"qemu\""
 )]
-#[case::placeholder(format!("{}{WIRED}", MACHINE.replace("{qemu.ssh}", "{qemu.web}")), "unknown placeholder {qemu.web}; valid: {qemu}, {qemu.ssh}")]
+#[case::placeholder(format!("{}{WIRED}", MACHINE.replace("{qemu.ssh}", "{qemu.web}")), "unknown placeholder {qemu.web}; valid: {qemu}, {qemu.random}, {qemu.ssh}")]
 #[case::own_option(format!("{}{WIRED}", MACHINE.replace("\"virt\"", "\"virt\", \"-S\"")), "`-S`: the driver gives this option, or cannot work with it")]
 #[case::name(format!("{}{WIRED}", MACHINE.replace("[\"ssh\"]", "[\"/x\"]")), "`/x`: no name; valid: a letter, then letters")]
 #[case::twice(format!("{}{WIRED}", MACHINE.replace("[\"ssh\"]", "[\"ssh\", \"env\"]")), "the name stands here twice")]

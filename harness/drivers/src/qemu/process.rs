@@ -1,19 +1,28 @@
 //! The process itself: started, waited for, killed.
 
+use super::crash::{Header, Log};
 use super::qmp::Qmp;
 use crate::TimeBase;
 use crate::child::Group;
 use crate::line::Door;
 use crate::text::shown;
 use proofbench_channel::{ChannelError, ErrorKind, PowerAsk, Wait};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// How much of what QEMU complained of goes into an error.
 const COMPLAINT: u64 = 2_000;
+/// How often it is looked whether an armed operation is reached.
+const LOOK: Duration = Duration::from_millis(1);
 /// Runs a program that is killed when its parent dies (util-linux, which Debian always has): a bench that is killed must not leave machines running.
 const SETPRIV: &str = "/usr/bin/setpriv";
 
@@ -22,6 +31,8 @@ const SETPRIV: &str = "/usr/bin/setpriv";
 pub(super) struct Process {
     pub program: PathBuf,
     arguments: Vec<String>,
+    /// What the guest is told at the next power-on.
+    pub values: BTreeMap<String, u64>,
     base: PathBuf,
     monitor: Door,
     pub time: TimeBase,
@@ -29,13 +40,39 @@ pub(super) struct Process {
     /// Whether the reset line is held; kept over power-off.
     pub held: bool,
     pub asked: PowerAsk,
+    /// The log of the flash, where the machine keeps one: begun anew at each power-on, unless a recording goes on.
+    pub log: Option<Log>,
+    pub keep_log: bool,
+    /// Ends the watcher of an armed cut.
+    watching: Option<Arc<AtomicBool>>,
     /// Removed with the last handle.
     scratch: tempfile::TempDir,
 }
 
 impl Process {
-    pub fn new(program: PathBuf, arguments: Vec<String>, base: PathBuf, monitor: Door, time: TimeBase, scratch: tempfile::TempDir) -> Self {
-        Self { program, arguments, base, monitor, time, running: None, held: false, asked: PowerAsk::Off, scratch }
+    pub fn new(
+        program: PathBuf,
+        (arguments, values): (Vec<String>, BTreeMap<String, u64>),
+        base: PathBuf,
+        monitor: Door,
+        time: TimeBase,
+        scratch: tempfile::TempDir,
+    ) -> Self {
+        Self {
+            program,
+            arguments,
+            values,
+            base,
+            monitor,
+            time,
+            running: None,
+            held: false,
+            asked: PowerAsk::Off,
+            log: None,
+            keep_log: false,
+            watching: None,
+            scratch,
+        }
     }
 
     /// Whether the machine has power.
@@ -59,6 +96,9 @@ impl Process {
         while let Ok(Some(stale)) = self.monitor.arrived() {
             drop(stale);
         }
+        if let (Some(log), false) = (&self.log, self.keep_log) {
+            log.begin(Header::default())?;
+        }
         let complaints = File::create(self.complaints()).map_err(failed)?;
         let mut command = match Path::new(SETPRIV).is_file() {
             true => {
@@ -68,7 +108,7 @@ impl Process {
             }
             false => Command::new(&self.program),
         };
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints);
+        command.args(self.filled()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints);
         if !self.base.as_os_str().is_empty() {
             command.current_dir(&self.base);
         }
@@ -79,7 +119,42 @@ impl Process {
             qmp.execute("cont", wait)?;
         }
         self.running = Some((group, qmp));
+        if self.keep_log {
+            self.cut_when_stopped();
+        }
         Ok(())
+    }
+
+    /// Kills the machine as soon as its flash has stopped before an armed operation. Without power nothing happens; the next power-on sees to it.
+    pub fn cut_when_stopped(&mut self) {
+        let (Some((group, _)), Some(log)) = (&mut self.running, self.log.clone()) else { return };
+        let armed = log.header().is_ok_and(|h| h.stop_at > 0);
+        let Some(pid) = i32::try_from(group.leader().id()).ok().and_then(Pid::from_raw).filter(|_| armed) else { return };
+        let over = Arc::new(AtomicBool::new(false));
+        if let Some(before) = self.watching.replace(Arc::clone(&over)) {
+            before.store(true, Ordering::SeqCst);
+        }
+        // The leader is not reaped before `over` is set, so its number is nobody else's.
+        std::thread::spawn(move || {
+            while !over.load(Ordering::SeqCst) {
+                if log.header().is_ok_and(|h| h.stopped) {
+                    let _ = kill_process(pid, Signal::KILL);
+                    return;
+                }
+                std::thread::sleep(LOOK);
+            }
+        });
+    }
+
+    /// The arguments with this power-on's numbers.
+    fn filled(&self) -> Vec<String> {
+        // Keyed by the operating system's randomness, anew for each.
+        let random = std::hash::RandomState::new().build_hasher().finish() as u32;
+        let one = |argument: &String| {
+            let text = argument.replace("{qemu.random}", &format!("{random:08x}"));
+            self.values.iter().fold(text, |text, (name, value)| text.replace(&format!("{{qemu.{name}}}"), &value.to_string()))
+        };
+        self.arguments.iter().map(one).collect()
     }
 
     /// Waits until QEMU is at the monitor's door.
@@ -113,6 +188,9 @@ impl Process {
 
     /// The power cut: SIGKILL. The process has ended when this returns.
     pub fn off(&mut self) {
+        if let Some(over) = self.watching.take() {
+            over.store(true, Ordering::SeqCst);
+        }
         if let Some((mut group, _)) = self.running.take() {
             group.end();
         }

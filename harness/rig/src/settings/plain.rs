@@ -1,4 +1,4 @@
-//! `[fixture]` and `[crash]`: channels that only devices of the rig's own have.
+//! `[fixture]`: a channel that only devices of the rig's own have.
 
 use super::{Section, Wiring};
 use crate::error::RigFileError;
@@ -16,11 +16,6 @@ impl OwnDriver {
     /// `[fixture]`
     pub(crate) fn fixture(section: &Section<'_>) -> Result<Self, RigFileError> {
         Self::read(section, &["emulator", "board"])
-    }
-
-    /// `[crash]`
-    pub(crate) fn crash(section: &Section<'_>) -> Result<Self, RigFileError> {
-        Self::read(section, &["emulator"])
     }
 
     fn read(section: &Section<'_>, names: &[&str]) -> Result<Self, RigFileError> {

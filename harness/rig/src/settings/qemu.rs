@@ -32,6 +32,9 @@ pub struct QemuSection {
     /// Flashes and disks, by their file's name in the machine's folder.
     #[serde(default)]
     pub disks: BTreeMap<Spanned<String>, DiskSection>,
+    /// Numbers that the guest is told at each power-on: `{qemu.NAME}`.
+    #[serde(default)]
+    pub values: BTreeMap<Spanned<String>, u32>,
     /// The command that makes the files which the machine needs; told when one is missing.
     #[serde(default)]
     pub made_by: Option<String>,
@@ -58,14 +61,18 @@ impl QemuSection {
         if self.program.get_ref().is_empty() {
             return Err(source.error(self.program.span(), "no program", &["qemu-system-arm"]));
         }
-        let ids = self.lines.iter().chain(&self.ports).chain(self.disks.keys());
+        let ids = self.lines.iter().chain(&self.ports).chain(self.values.keys()).chain(self.disks.keys());
         for (n, id) in ids.clone().enumerate() {
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             if !id.get_ref().starts_with(|c: char| c.is_ascii_alphabetic()) || !id.get_ref().chars().all(fits) {
                 return Err(source.error(id.span(), "no name", &["a letter, then letters, digits, `-`, `_` and `.`"]));
             }
             if ids.clone().take(n).any(|other| other.get_ref() == id.get_ref()) {
-                return Err(source.error(id.span(), "the name stands here twice: lines, ports and disks of a machine have names of their own", &[]));
+                return Err(source.error(
+                    id.span(),
+                    "the name stands here twice: lines, ports, values and disks of a machine have names of their own",
+                    &[],
+                ));
             }
         }
         for (name, disk) in &self.disks {
@@ -79,8 +86,8 @@ impl QemuSection {
                 _ => {}
             }
         }
-        let ports = self.ports.iter().map(|p| format!("{{qemu.{}}}", p.get_ref()));
-        let valid: Vec<String> = std::iter::once("{qemu}".to_owned()).chain(ports).collect();
+        let named = self.ports.iter().chain(self.values.keys()).map(|p| format!("{{qemu.{}}}", p.get_ref()));
+        let valid: Vec<String> = ["{qemu}", "{qemu.random}"].map(str::to_owned).into_iter().chain(named).collect();
         let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
         for argument in &self.arguments {
             source.placeholders(argument, &valid)?;
@@ -116,6 +123,7 @@ impl QemuSection {
             lines: names(&self.lines),
             disks: self.disks.iter().map(disk).collect(),
             ports: names(&self.ports),
+            values: self.values.iter().map(|(name, value)| (name.get_ref().clone(), u64::from(*value))).collect(),
             made_by: self.made_by.clone(),
         }
     }

@@ -2,10 +2,10 @@
 
 pub mod command;
 
-use super::{Place, Section, Settings, Wiring};
+use super::{ByteCount, Place, Section, Settings, Wiring};
 use crate::error::RigFileError;
 use proofbench_channel::{ChannelError, PowerSeen, Storage, Wait};
-use proofbench_drivers::file;
+use proofbench_drivers::file::FileStorage;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub enum StorageDriver {
     File {
         /// Where; may begin with `{board}` or `{qemu}`.
         path: String,
+        /// How many of its bytes are the flash; `None`: all.
+        len: Option<u64>,
     },
     /// The user's programs.
     Command(command::Command),
@@ -29,6 +31,7 @@ pub enum StorageDriver {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct FileSettings {
     path: Spanned<String>,
+    len: Option<ByteCount>,
 }
 
 impl Settings for FileSettings {
@@ -41,7 +44,10 @@ impl StorageDriver {
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
             "emulator" => section.nothing().map(|()| Self::Emulator),
-            "file" => Ok(Self::File { path: section.placeholders(&section.settings::<FileSettings>()?.path, &["{board}", "{qemu}"])? }),
+            "file" => {
+                let keys = section.settings::<FileSettings>()?;
+                Ok(Self::File { path: section.placeholders(&keys.path, &["{board}", "{qemu}"])?, len: keys.len.map(|len| len.0) })
+            }
             "command" => command::Command::read(section).map(Self::Command),
             _ => Err(section.no_driver(Self::NAMES)),
         }
@@ -51,8 +57,8 @@ impl StorageDriver {
     pub fn wiring(&self) -> Wiring {
         match self {
             Self::Emulator => Wiring::Emulator,
-            Self::File { path } if path.contains("{board}") => Wiring::Board,
-            Self::File { path } if path.contains("{qemu}") => Wiring::Qemu,
+            Self::File { path, .. } if path.contains("{board}") => Wiring::Board,
+            Self::File { path, .. } if path.contains("{qemu}") => Wiring::Qemu,
             Self::File { .. } | Self::Command(_) => Wiring::Real,
         }
     }
@@ -62,7 +68,7 @@ impl StorageDriver {
         match self {
             Self::Emulator => Ok(None),
             Self::Command(driver) => driver.open(place, powered(place)?).map(Some),
-            Self::File { path } => file::open(&place.path(path), powered(place)?).map(Some),
+            Self::File { path, len } => Ok(Some(Box::new(FileStorage::window(&place.path(path), *len, powered(place)?)?))),
         }
     }
 }
