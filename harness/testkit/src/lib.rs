@@ -50,6 +50,18 @@ pub fn python(modules: &[&str]) -> Option<PathBuf> {
     found
 }
 
+/// The folder that a build script of the repository prints when it has made, or has found made, what it makes. `None` as for [`find`]: what is missing
+/// is the last line that the script says.
+pub fn made(script: &str) -> Option<PathBuf> {
+    let done = Command::new(fixture(script)).stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("start {script}: {e}"));
+    let last = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().last().unwrap_or_default().to_owned();
+    if done.status.success() {
+        return Some(PathBuf::from(last(&done.stdout)));
+    }
+    missing(&format!("what {script} makes ({})", last(&done.stderr)));
+    None
+}
+
 fn missing(what: &str) {
     assert!(std::env::var_os(REQUIRED).is_none_or(|v| v != "required"), "{what} is not installed, and {REQUIRED}=required");
     eprintln!("skipped: {what} is not installed");
