@@ -1,7 +1,7 @@
 //! The Linux-class device in QEMU under unmodified suites, short form: a stock boot loader's finding, an update and its rollback, power cuts in an
 //! installation. What is observed is pinned in `fixtures/expected/qemu-linux.txt`.
 
-use proofbench_testkit::{find, fixture, made};
+use proofbench_testkit::{built, find, fixture};
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
@@ -9,7 +9,7 @@ const CHECKS: [&str; 3] = ["debug-port/boot-keys", "update/revert-unconfirmed", 
 
 #[test]
 fn a_real_update_stack_and_a_stock_boot_loader_are_judged_as_pinned() {
-    if find("qemu-system-aarch64").is_none() || find("ssh").is_none() || made("fixtures/firmware/linux/build").is_none() {
+    if find("qemu-system-aarch64").is_none() || find("ssh").is_none() || built("fixtures/firmware/linux/build").is_none() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
