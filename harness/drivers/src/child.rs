@@ -83,6 +83,8 @@ pub struct Program {
 pub struct Finished {
     /// Whether it ended with code 0.
     pub success: bool,
+    /// Its code, if it was not killed.
+    pub code: Option<i32>,
     /// How it ended, in words.
     pub status: String,
     /// What it wrote on standard output, at most [`OUTPUT_MOST`] bytes.
@@ -127,6 +129,7 @@ impl Program {
         let status = group.end();
         Ok(Finished {
             success: status.is_some_and(|s| s.success()),
+            code: status.and_then(|s| s.code()),
             status: status.map_or_else(|| "unknown status".to_owned(), |s| s.to_string()),
             stdout: stdout.and_then(|c| c.0.recv_timeout(LAST_WORDS).ok()).unwrap_or_default(),
             stderr: escaped(&stderr.and_then(|c| c.0.recv_timeout(LAST_WORDS).ok()).unwrap_or_default()),

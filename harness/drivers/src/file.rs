@@ -7,6 +7,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+/// What is compared, and written, at once.
+const PIECE: usize = 64 * 1024;
+
 /// Opens the file. `powered` says whether the device has power now: then every access is `Refused`.
 pub fn open(path: &Path, powered: Box<dyn Fn() -> bool>) -> Result<Box<dyn Storage>, ChannelError> {
     Ok(Box::new(FileStorage::open(path, powered)?))
@@ -62,7 +65,18 @@ impl Storage for FileStorage {
 
     fn write(&mut self, offset: u64, bytes: &[u8], wait: &Wait) -> Result<(), ChannelError> {
         self.allow("write", offset, bytes.len(), wait)?;
-        self.file.write_all_at(bytes, offset).map_err(|e| ChannelError::caused(ErrorKind::Driver, format!("write {}", self.path.display()), e))
+        let failed = |e| ChannelError::caused(ErrorKind::Driver, format!("write {}", self.path.display()), e);
+        // Only what differs is written: a campaign puts the same disk back for every cut, and most of it has not changed.
+        let mut there = vec![0; PIECE.min(bytes.len())];
+        for (n, piece) in bytes.chunks(PIECE).enumerate() {
+            let at = offset + (n * PIECE) as u64;
+            let there = &mut there[..piece.len()];
+            self.file.read_exact_at(there, at).map_err(failed)?;
+            if there != piece {
+                self.file.write_all_at(piece, at).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     fn describe(&self) -> String {

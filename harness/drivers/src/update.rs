@@ -4,6 +4,7 @@ pub mod command;
 pub mod modem;
 pub mod pull;
 pub mod push;
+pub mod ssh;
 
 use crate::TimeBase;
 use proofbench_channel::{ChannelError, Chunk, ErrorKind, Moment};

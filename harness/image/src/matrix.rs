@@ -7,6 +7,7 @@
 mod fields;
 mod flips;
 mod lengths;
+mod opaque;
 mod signatures;
 
 pub use fields::claim_version;
@@ -51,6 +52,8 @@ pub enum Part {
     Unprotected,
     /// The signature.
     Signature,
+    /// A place in a file that is not read.
+    Somewhere,
     /// The length of the file.
     Length,
     /// All of it: another file of the maker.
@@ -115,6 +118,11 @@ pub fn family(genuine: &[u8], slot_bytes: usize, family: Family) -> Result<Vec<V
     let mut variants = all(genuine, slot_bytes)?;
     variants.retain(|v| v.family == family);
     Ok(variants)
+}
+
+/// The variants of one family of a file that is not read; see [`crate::Format::Opaque`].
+pub(crate) fn opaque(genuine: &[u8], slot_bytes: usize, family: Family) -> Vec<Variant> {
+    opaque::family(genuine, slot_bytes, family)
 }
 
 /// A further file of the maker, offered unchanged.

@@ -324,7 +324,7 @@ pub struct GeneratedBind {
 pub struct UpdBind {
     /// `update-channel` (the rig's update path), `server` (the device fetches from its maker) or `command`.
     pub via: String,
-    /// Image format: `mcuboot`.
+    /// Image format: `mcuboot`, or `opaque` for signed files that are not read, such as bundles of RAUC and SWUpdate.
     pub format: String,
     /// Genuine images, oldest first. The delivered one is among them.
     pub images: Vec<ImageFile>,
@@ -343,6 +343,15 @@ pub struct UpdBind {
     /// Genuine image with a newer version than the delivered one and a security counter below that of a newer image in `images`.
     #[serde(default)]
     pub old_counter: Option<String>,
+    /// Newer file that another maker's key signed; with `format = "opaque"`, where it cannot be made.
+    #[serde(default)]
+    pub other_key: Option<String>,
+    /// Newer file that nobody signed; with `format = "opaque"`.
+    #[serde(default)]
+    pub unsigned: Option<String>,
+    /// What the other files hold, with `format = "opaque"`: version and counter of those that are not in `images`.
+    #[serde(default)]
+    pub others: Vec<ImageFile>,
     /// How the maker's server is imitated, with `via = "server"`.
     #[serde(default)]
     pub server: Option<ServerBind>,

@@ -75,7 +75,10 @@ impl Dossier {
         for bind in self.ixit.rows(7).iter().filter_map(Row::upd) {
             out.extend(bind.images.iter().map(|i| i.file.as_str()));
             out.extend(
-                [&bind.other_model, &bind.crashing, &bind.hanging, &bind.rebuilt, &bind.old_counter].into_iter().flatten().map(String::as_str),
+                [&bind.other_model, &bind.crashing, &bind.hanging, &bind.rebuilt, &bind.old_counter, &bind.other_key, &bind.unsigned]
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str),
             );
         }
         out.sort_unstable();

@@ -63,6 +63,35 @@ fn an_update_server_arrives() {
 }
 
 #[test]
+fn command_lines_over_ssh_arrive() {
+    let text = "driver = \"ssh\"\naddress = \"lg1.local:2222\"\nuser = \"update\"\nkey = \"lab-key\"\nknown-hosts = \"hosts\"\nstate = \"fw state\"\n\
+                image = '^(?P<slot>\\d) (?P<version>\\S+)$'\ninstall = \"fw receive\"\ntry = \"fw try {hash}\"\nkeep = \"fw keep\"\nerase = \"fw erase\"\n\
+                restart = \"reboot\"\ninstall-within = \"4m\"\nwithin = \"9s\"\n";
+    let Ok(UpdateDriver::Ssh(ssh)) = resolve(text) else { panic!("{:?}", resolve(text)) };
+    assert_eq!((ssh.host.as_str(), ssh.port.as_str(), ssh.user.as_str(), ssh.key.as_str()), ("lg1.local", "2222", "update", "lab-key"));
+    assert_eq!((ssh.known_hosts.as_deref(), ssh.image.as_str()), (Some("hosts"), r"^(?P<slot>\d) (?P<version>\S+)$"));
+    let lines = &ssh.lines;
+    assert_eq!((lines.state.as_str(), lines.install.as_str(), lines.try_once.as_deref()), ("fw state", "fw receive", Some("fw try {hash}")));
+    assert_eq!((lines.keep.as_deref(), lines.erase.as_deref(), lines.restart.as_deref()), (Some("fw keep"), Some("fw erase"), Some("reboot")));
+    assert_eq!((ssh.install_within, ssh.within), (Duration::from_secs(240), Duration::from_secs(9)));
+}
+
+#[rstest]
+#[case("address = \"lg1.local\"", "host:port")]
+#[case("address = \"-oProxyCommand=x:22\"", "host:port")]
+#[case("user = \"-l root\"", "no name")]
+#[case("try = \"fw try {image}\"", "{hash}")]
+#[case("install = \" \"", "no command line")]
+fn what_ssh_could_not_take_is_told(#[case] line: &str, #[case] told: &str) {
+    let key = line.split(' ').next().unwrap();
+    let good = ["address = \"h:22\"", "user = \"u\"", "key = \"k\"", "state = \"s\"", "image = '(?P<slot>.)(?P<version>.)'", "install = \"i\""];
+    let rest: Vec<&str> = good.into_iter().filter(|l| l.split(' ').next() != Some(key)).collect();
+    let text = format!("driver = \"ssh\"\n{}\n{line}\n", rest.join("\n"));
+    let error = resolve(&text).unwrap_err();
+    assert!(error.contains(told) && error.contains("bench.toml:"), "{error}");
+}
+
+#[test]
 fn a_program_arrives() {
     let text = "driver = \"command\"\nrun = [\"./tool\", \"-v\"]\ndeadline = \"2m\"\n";
     let Ok(UpdateDriver::Command(command)) = resolve(text) else { panic!("{:?}", resolve(text)) };

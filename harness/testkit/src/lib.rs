@@ -34,6 +34,18 @@ pub fn find(program: &str) -> Option<PathBuf> {
     found
 }
 
+/// The folder that a build script of the repository prints when it has made, or has found made, what it makes. `None` as for [`find`]: what is missing
+/// is the last line that the script says.
+pub fn built(script: &str) -> Option<PathBuf> {
+    let done = Command::new(fixture(script)).stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("start {script}: {e}"));
+    let last = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().last().unwrap_or_default().to_owned();
+    if done.status.success() {
+        return Some(PathBuf::from(last(&done.stdout)));
+    }
+    missing(&format!("what {script} makes ({})", last(&done.stderr)));
+    None
+}
+
 /// A Python that can import these modules: `PROOFBENCH_PYTHON`, else the one of `target/peers`, else `python3`. `None` as for [`find`].
 pub fn python(modules: &[&str]) -> Option<PathBuf> {
     let named = std::env::var_os(PYTHON).map(PathBuf::from);

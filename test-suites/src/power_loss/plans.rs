@@ -7,9 +7,11 @@ use super::observe::{Named, Watchlist};
 use super::oracle::{Key, Story, World};
 use super::stimulus::{Image, Step, Stimulus};
 use proofbench_channel::OpKind;
+use proofbench_image::Format;
 use proofbench_model::bind::{Action, Credential};
 use proofbench_runner::bench::Did;
 use proofbench_runner::{Bench, Capability, Trouble};
+use sha2::{Digest, Sha256};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -87,7 +89,11 @@ impl Ground {
             for file in &upd.images {
                 let bytes = bench.image(&file.file)?;
                 genuine.insert(file.version.clone(), file.counter);
-                let hash = if upd.format == "mcuboot" { proofbench_image::Image::parse(&bytes).ok().map(|i| i.digest()) } else { None };
+                let hash = match Format::named(&upd.format) {
+                    Some(Format::Mcuboot) => proofbench_image::Image::parse(&bytes).ok().map(|i| i.digest()),
+                    Some(Format::Opaque) => Some(Sha256::digest(&bytes).into()),
+                    None => None,
+                };
                 images.push(Rc::new(Image { version: file.version.clone(), counter: file.counter, hash, bytes }));
             }
         }

@@ -35,7 +35,7 @@ pub const AFTER_RESET: Check = Check {
 fn after_reset(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     let mut lab = Lab::open(bench, row)?;
     let old_counter = match lab.bind.old_counter.clone() {
-        Some(file) => Some(Genuine::load(bench, &file)?),
+        Some(file) => Some(Genuine::load(bench, &lab.bind, &file)?),
         None => None,
     };
     let newer = lab.newer_than(&lab.delivered);

@@ -1,9 +1,8 @@
 //! What became of an offer. Refused means more than the word: what runs is unchanged after two restarts, nothing crashed on the way, nothing waits to be
 //! started, and afterwards the genuine image still goes in by the same path (that last part is the caller's: [`super::lab::Lab::control`]).
 
-use super::lab::Lab;
+use super::lab::{Lab, format};
 use super::path::{self, Restarted, Running, Step};
-use proofbench_image::Image;
 use proofbench_image::matrix::{Expect, Policy, Variant};
 use proofbench_runner::{Bench, Trouble};
 
@@ -118,7 +117,7 @@ fn insist(bench: &mut Bench, lab: &Lab, bytes: &[u8], route: Route, said: &mut S
 fn hashes(bench: &mut Bench, lab: &Lab, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
     let mut all = Vec::new();
     all.extend(path::offered_hash(bench)?);
-    all.extend(Image::parse(bytes).ok().and_then(|i| i.claimed_digest().map(<[u8]>::to_vec)));
+    all.extend(format(&lab.bind)?.claimed_hash(bytes));
     if all.is_empty() {
         all.push(vec![0; 32]);
     }

@@ -3,10 +3,11 @@
 use super::MISUSE;
 use super::path::{self, Restarted, Running, Step};
 use crate::report::Report;
-use proofbench_image::{Image, Version};
+use proofbench_image::{Format, Image, Version};
 use proofbench_model::bind::UpdBind;
 use proofbench_model::dossier::Row;
 use proofbench_runner::{Bench, Trouble};
+use sha2::{Digest, Sha256};
 
 /// A genuine image of the dossier, checked against what the dossier says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,23 @@ pub(super) struct Genuine {
 }
 
 impl Genuine {
-    /// Reads a file of the maker. The laboratory has no key of the maker, but a hash that does not fit shows a damaged dossier.
-    pub fn load(bench: &mut Bench, file: &str) -> Result<Self, Trouble> {
+    /// Reads a file of the maker, of the format that the binding names. What the files of a format that is not read hold is what the binding says.
+    pub fn load(bench: &mut Bench, bind: &UpdBind, file: &str) -> Result<Self, Trouble> {
+        match format(bind)? {
+            Format::Mcuboot => Self::read(bench, file),
+            Format::Opaque => {
+                let said = bind.images.iter().chain(&bind.others).find(|i| i.file == file);
+                let said = said.ok_or_else(|| Trouble::IxitMissing(format!("[UpdMech.bind] others: version and counter of {file}")))?;
+                let version = said.version.parse();
+                let version = version.map_err(|_| Trouble::IxitAmbiguous(format!("{file}: `{}` is no version such as 1.2.0", said.version)))?;
+                let bytes = bench.image(file)?;
+                Ok(Self { version, counter: said.counter, hash: Sha256::digest(&bytes).to_vec(), bytes })
+            }
+        }
+    }
+
+    /// Reads an MCUboot image. The laboratory has no key of the maker, but a hash that does not fit shows a damaged dossier.
+    fn read(bench: &mut Bench, file: &str) -> Result<Self, Trouble> {
         let bytes = bench.image(file)?;
         let image = Image::parse(&bytes).map_err(|e| Trouble::IxitAmbiguous(format!("{file} is no image: {e}")))?;
         if !image.intact() {
@@ -39,6 +55,11 @@ impl Genuine {
         let hash = running.hash.is_empty() || running.hash == self.hash;
         hash && running.version == version && running.calls_itself(&version)
     }
+}
+
+/// The format of a binding's files.
+pub(super) fn format(bind: &UpdBind) -> Result<Format, Trouble> {
+    Format::named(&bind.format).ok_or_else(|| Trouble::IxitAmbiguous(format!("`{}` is no format of images", bind.format)))
 }
 
 /// A device ready for update checks.
@@ -61,7 +82,7 @@ impl Lab {
         let bind = row.upd().cloned().ok_or_else(|| Trouble::IxitMissing(format!("binding of row {}", row.id)))?;
         let mut images = Vec::new();
         for file in &bind.images {
-            let image = Genuine::load(bench, &file.file)?;
+            let image = Genuine::load(bench, &bind, &file.file)?;
             if image.version.to_string() != path::spelled(&file.version) || image.counter != file.counter {
                 let says = format!("version {} counter {}", file.version, file.counter);
                 let is = format!("version {} counter {}", image.version, image.counter);

@@ -6,8 +6,8 @@
 //! and the genuine image went in before and after. A step that was not answered is no refusal.
 
 use super::judge;
-use super::lab::{Genuine, Lab};
-use super::{BUDGET, NEEDS, bound_here};
+use super::lab::{Genuine, Lab, format};
+use super::{BUDGET, NEEDS, bound_here, read_here};
 use crate::report::{Report, each_row};
 use proofbench_image::matrix::{self, Expect, Family, Variant};
 use proofbench_model::Reason;
@@ -20,14 +20,14 @@ const TWINS: &[&str] = &["late-refusal", "size-refused-early", "slow-copy", "slo
 const CONTROL: &str = "a genuine newer image goes in by the same path before and after the offers, and the hash of what runs is read each time";
 
 macro_rules! family_check {
-    ($name:ident, $id:literal, $title:literal, $family:expr, $defects:expr) => {
+    ($name:ident, $id:literal, $title:literal, $rows:expr, $family:expr, $defects:expr) => {
         #[doc = $title]
         pub const $name: Check = Check {
             id: $id,
             title: $title,
             units: UNITS,
             table: Some(7),
-            row_wanted: Some(bound_here),
+            row_wanted: Some($rows),
             needs: NEEDS,
             permissions: &[],
             defects: $defects,
@@ -43,6 +43,7 @@ family_check!(
     FLIPPED,
     "update/flipped-bit",
     "one flipped bit in header, payload, TLVs or signature is refused",
+    bound_here,
     Family::Flip,
     &["sig-unchecked", "hash-first-block-only", "header-unprotected", "prot-tlv-unprotected", "mark-after-failed-verify"]
 );
@@ -50,6 +51,7 @@ family_check!(
     REHASHED,
     "update/recomputed-hash",
     "changed content with a hash that fits and the old signature is refused",
+    read_here,
     Family::Rehash,
     &["sig-unchecked", "crc-not-sig", "mark-after-failed-verify"]
 );
@@ -57,6 +59,7 @@ family_check!(
     UNSIGNED,
     "update/unsigned",
     "an image without a signature, or with one that is none, is refused",
+    bound_here,
     Family::Unsigned,
     &["sig-absent-ok", "crc-not-sig", "sig-unchecked"]
 );
@@ -64,6 +67,7 @@ family_check!(
     OTHER_KEY,
     "update/other-key",
     "an image signed by another key, named or shipped inside or not, is refused",
+    bound_here,
     Family::OtherKey,
     &["any-key", "key-from-image", "sig-unchecked", "crc-not-sig"]
 );
@@ -71,6 +75,7 @@ family_check!(
     LENGTHS,
     "update/lengths",
     "truncated, empty, oversize and appended images, and lengths that lie, are refused and damage nothing",
+    bound_here,
     Family::Length,
     &["length-trusted", "oversize-overruns", "empty-upload-bricks"]
 );
@@ -78,6 +83,7 @@ family_check!(
     FIELDS,
     "update/claimed-fields",
     "version and security counter that nobody signed are refused",
+    read_here,
     Family::Field,
     &["crc-not-sig", "sig-unchecked", "mark-after-failed-verify"]
 );
@@ -104,15 +110,37 @@ fn family(bench: &mut Bench, row: &Row, report: &mut Report, family: Family) -> 
     if family == Family::Length {
         plant(bench)?;
     }
-    run_matrix(bench, &mut lab, report, |_, _, base| {
-        matrix::family(&base.bytes, slot, family).map_err(|e| Trouble::IxitAmbiguous(format!("image {}: {e}", base.version)))
+    run_matrix(bench, &mut lab, report, |bench, lab, base| {
+        let made = format(&lab.bind)?.family(&base.bytes, slot, family);
+        let mut made = made.map_err(|e| Trouble::IxitAmbiguous(format!("image {}: {e}", base.version)))?;
+        made.extend(brought(bench, lab, family)?);
+        if made.is_empty() {
+            let what = if family == Family::OtherKey { "other-key" } else { "unsigned" };
+            return Err(Trouble::IxitMissing(format!("[UpdMech.bind] {what}: such a file cannot be made of one that is not read")));
+        }
+        Ok(made)
     })
+}
+
+/// Files of a family that the dossier brings.
+fn brought(bench: &mut Bench, lab: &Lab, family: Family) -> Result<Option<Variant>, Trouble> {
+    let (file, id, title) = match family {
+        Family::OtherKey => (&lab.bind.other_key, "other-key", "newer file that another key signed"),
+        Family::Unsigned => (&lab.bind.unsigned, "unsigned", "newer file that nobody signed"),
+        _ => return Ok(None),
+    };
+    let Some(file) = file else { return Ok(None) };
+    let image = Genuine::load(bench, &lab.bind, file)?;
+    if image.version <= lab.delivered.version {
+        return Err(Trouble::IxitAmbiguous(format!("{file} is not newer than what runs: a refusal would say nothing about its signature")));
+    }
+    Ok(Some(matrix::supplied(id, title, image.bytes, Expect::Refused)))
 }
 
 fn other_model(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     let mut lab = Lab::open(bench, row)?;
     let file = lab.bind.other_model.clone().ok_or_else(|| Trouble::IxitMissing(format!("other-model in the binding of row {}", row.id)))?;
-    let other = Genuine::load(bench, &file)?;
+    let other = Genuine::load(bench, &lab.bind, &file)?;
     run_matrix(bench, &mut lab, report, |_, lab, _| {
         if other.version <= lab.delivered.version || other.counter < lab.counter.unwrap_or(0) {
             return Err(Trouble::IxitAmbiguous(format!("{file} is not newer than what runs: a refusal would say nothing about the model")));

@@ -7,12 +7,12 @@
 //! vulnerable (1.10 is newer than 1.9).
 
 use super::judge;
-use super::lab::{Genuine, Lab};
+use super::lab::{Genuine, Lab, format};
 use super::path::{self, Step};
 use super::{BUDGET, NEEDS, bound_here};
 use crate::report::{Report, each_row};
-use proofbench_image::Version;
 use proofbench_image::matrix::{self, Expect, Policy, Variant};
+use proofbench_image::{Format, Version};
 use proofbench_model::dossier::Row;
 use proofbench_runner::{Bench, Check, Permission, Trouble};
 
@@ -62,6 +62,9 @@ fn attacks(bench: &mut Bench, lab: &Lab, _base: &Genuine) -> Result<Vec<Variant>
     let mut attacks = Vec::new();
     for (image, ids) in lab.images.iter().filter(|i| i.version < lab.delivered.version).zip(IDS) {
         attacks.push(matrix::supplied(ids[0], "genuine older image", image.bytes.clone(), Expect::DeclaredBy(Policy::Downgrade)));
+        if format(&lab.bind)? != Format::Mcuboot {
+            continue;
+        }
         let newest = Version { major: 255, ..lab.delivered.version };
         for (id, fit) in [(ids[1], false), (ids[2], true)] {
             let bytes = matrix::claim_version(&image.bytes, newest, fit).map_err(|e| Trouble::IxitAmbiguous(e.to_string()))?;
@@ -69,7 +72,7 @@ fn attacks(bench: &mut Bench, lab: &Lab, _base: &Genuine) -> Result<Vec<Variant>
         }
     }
     if let Some(file) = lab.bind.rebuilt.clone() {
-        let rebuilt = Genuine::load(bench, &file)?;
+        let rebuilt = Genuine::load(bench, &lab.bind, &file)?;
         if rebuilt.version == lab.delivered.version && rebuilt.hash != lab.delivered.hash {
             let expect = Expect::DeclaredBy(Policy::SameVersion);
             attacks.push(matrix::supplied("same-version", "genuine image of the same version with other content", rebuilt.bytes, expect));

@@ -4,12 +4,12 @@
 //! the old one, are both right.
 
 use super::judge::{self, Fate};
-use super::lab::{Genuine, Lab};
+use super::lab::{Genuine, Lab, format};
 use super::path::{self, Restarted, Step};
 use super::{BUDGET, NEEDS, bound_here};
 use crate::report::{Report, each_row};
 use proofbench_image::matrix::{self, Expect, Variant};
-use proofbench_image::{Seal, SigningKey, Version, mcuboot, seal};
+use proofbench_image::{Format, Seal, SigningKey, Version, mcuboot, seal};
 use proofbench_model::dossier::Row;
 use proofbench_runner::{Bench, Capability, Check, Permission, Trouble};
 
@@ -54,7 +54,7 @@ fn skipped(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trou
     let mut lab = Lab::open(bench, row)?;
     lab.control_next(bench)?;
     let base = lab.next()?;
-    let tampered = forged(&base)?;
+    let tampered = forged(bench, &lab, &base)?;
 
     // A mark without an upload.
     path::erase(bench)?;
@@ -76,7 +76,8 @@ fn skipped(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trou
     // A mark that is refused, asked for three times, and a restart all the same.
     let uploaded = path::upload(bench, &tampered.bytes)?;
     let mut said = format!("upload of a forged image: {uploaded}");
-    let hash = path::offered_hash(bench)?.filter(|h| *h != lab.baseline.hash).unwrap_or_else(|| tampered_hash(&tampered));
+    let offered = path::offered_hash(bench)?.filter(|h| *h != lab.baseline.hash);
+    let hash = offered.map_or_else(|| tampered_hash(&lab, &tampered), Ok)?;
     for _ in 0..3 {
         for confirm in [false, true] {
             let step = path::mark(bench, Some(&hash), confirm)?;
@@ -104,8 +105,18 @@ fn tell(bench: &mut Bench, report: &mut Report, lab: &Lab, about: &str, base: &G
     Ok(true)
 }
 
+/// An image that is not the maker's and shows itself by its version when it runs: made of the genuine one, or brought by the dossier where files are not read.
+pub(super) fn forged(bench: &mut Bench, lab: &Lab, base: &Genuine) -> Result<Variant, Trouble> {
+    if format(&lab.bind)? == Format::Mcuboot {
+        return made(base);
+    }
+    let file = lab.bind.other_key.clone().ok_or_else(|| Trouble::IxitMissing("[UpdMech.bind] other-key".to_owned()))?;
+    let other = Genuine::load(bench, &lab.bind, &file)?;
+    Ok(matrix::supplied("forged", "newer file that another key signed", other.bytes, Expect::Refused))
+}
+
 /// An image that nobody signed and that shows itself by its version when it runs: content and hash are consistent, the signature is by another key.
-pub(super) fn forged(base: &Genuine) -> Result<Variant, Trouble> {
+fn made(base: &Genuine) -> Result<Variant, Trouble> {
     let parse = |bytes| proofbench_image::Image::parse(bytes).map_err(|e| Trouble::IxitAmbiguous(format!("image {}: {e}", base.version)));
     let mut hashed = parse(&base.bytes)?.hashed().to_vec();
     let version = Version { build: base.version.build.wrapping_add(0x0bad), ..base.version };
@@ -115,15 +126,15 @@ pub(super) fn forged(base: &Genuine) -> Result<Variant, Trouble> {
     Ok(matrix::supplied("forged", "genuine content under another version, signed by another key", bytes, Expect::Refused))
 }
 
-fn tampered_hash(variant: &Variant) -> Vec<u8> {
-    proofbench_image::Image::parse(&variant.bytes).ok().and_then(|i| i.claimed_digest().map(<[u8]>::to_vec)).unwrap_or_default()
+fn tampered_hash(lab: &Lab, variant: &Variant) -> Result<Vec<u8>, Trouble> {
+    Ok(format(&lab.bind)?.claimed_hash(&variant.bytes).unwrap_or_default())
 }
 
 fn exchanged(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     let mut lab = Lab::open(bench, row)?;
     lab.control_next(bench)?;
     let base = lab.next()?;
-    let mut offers = vec![forged(&base)?];
+    let mut offers = vec![forged(bench, &lab, &base)?];
     if lab.bind.downgrade == "refused"
         && let Some(older) = lab.images.iter().find(|i| i.version < lab.delivered.version)
     {
@@ -132,7 +143,7 @@ fn exchanged(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tr
     let mut ways = 0;
     for offer in &offers {
         for from_outside in [false, true] {
-            let Some(said) = exchange(bench, &base, offer, from_outside)? else { continue };
+            let Some(said) = exchange(bench, &lab, &base, offer, from_outside)? else { continue };
             ways += 1;
             let about = format!("{} exchanged for {} after the check", base.version, offer.title);
             bench.note(&format!("{about}: {said}"));
@@ -149,8 +160,9 @@ fn exchanged(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tr
 
 /// Has the genuine image checked and marked, then puts another in its place: by the update path, or from outside where the rig can and may write the flash.
 /// None if this way is not open.
-fn exchange(bench: &mut Bench, base: &Genuine, offer: &Variant, from_outside: bool) -> Result<Option<String>, Trouble> {
-    if from_outside && !(bench.has(Capability::Storage) && bench.granted(Permission::FlashWrite)) {
+fn exchange(bench: &mut Bench, lab: &Lab, base: &Genuine, offer: &Variant, from_outside: bool) -> Result<Option<String>, Trouble> {
+    // What stands in the flash is the file only where the format says so.
+    if from_outside && (format(&lab.bind)? != Format::Mcuboot || !(bench.has(Capability::Storage) && bench.granted(Permission::FlashWrite))) {
         return Ok(None);
     }
     for (step, answer) in [("upload", path::upload(bench, &base.bytes)?), ("mark for trial", path::mark(bench, Some(&base.hash), false)?)] {

@@ -7,7 +7,7 @@
 use super::judge;
 use super::lab::{Genuine, Lab};
 use super::path::{self, Announce, Restarted, Step};
-use super::{BUDGET, NEEDS, bound_here};
+use super::{BUDGET, NEEDS, read_here};
 use crate::report::{Report, each_row};
 use proofbench_channel::Answer;
 use proofbench_image::matrix::{self, Expect};
@@ -25,7 +25,7 @@ pub const INTERRUPTED: Check = Check {
     title: "an image of which a part arrived is not started, and a transfer that goes on later ends well",
     units: UNITS,
     table: Some(7),
-    row_wanted: Some(bound_here),
+    row_wanted: Some(read_here),
     needs: NEEDS,
     permissions: &[],
     defects: &["partial-upload-boots"],
@@ -41,7 +41,7 @@ pub const REPEATED: Check = Check {
     title: "pieces that come twice or in the wrong order do not change what is installed",
     units: UNITS,
     table: Some(7),
-    row_wanted: Some(bound_here),
+    row_wanted: Some(read_here),
     needs: NEEDS,
     permissions: &[],
     defects: &["repeat-chunk-appends"],
@@ -57,7 +57,7 @@ pub const SECOND: Check = Check {
     title: "a second update that begins during the first ends as one of the two, whole",
     units: UNITS,
     table: Some(7),
-    row_wanted: Some(bound_here),
+    row_wanted: Some(read_here),
     needs: NEEDS,
     permissions: &[],
     defects: &["second-upload-mixes"],

@@ -129,7 +129,7 @@ fn broken(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troub
     let mut seen = Vec::new();
     for (kind, file) in files {
         let Some(file) = file else { continue };
-        let image = Genuine::load(bench, &file)?;
+        let image = Genuine::load(bench, &lab.bind, &file)?;
         let about = format!("the {kind} image {}", image.version);
         for (step, answer) in [("upload", path::upload(bench, &image.bytes)?), ("mark for trial", path::mark(bench, Some(&image.hash), false)?)] {
             if answer != Step::Done {
@@ -167,7 +167,7 @@ fn install(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trou
     const KEPT: &str = "a confirmed image stays, and images below its security counter are refused from then on";
     let mut lab = Lab::open(bench, row)?;
     let old = match lab.bind.old_counter.clone() {
-        Some(file) => Some(Genuine::load(bench, &file)?),
+        Some(file) => Some(Genuine::load(bench, &lab.bind, &file)?),
         None => None,
     };
     // An image whose counter is above that of the one on an old counter, if there is such a pair.

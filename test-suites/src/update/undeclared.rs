@@ -65,7 +65,7 @@ fn undeclared(bench: &mut Bench) -> Result<(), Trouble> {
     let row = row.ok_or_else(|| Trouble::IxitMissing("a bound row of 7-UpdMech: what may run is not known without the maker's images".to_owned()))?;
     let lab = Lab::open(bench, &row)?;
     bench.at_home()?;
-    let forged = steps::forged(&lab.next()?)?;
+    let forged = steps::forged(bench, &lab, &lab.next()?)?;
     let (mut took, mut asked) = (Vec::new(), 0u32);
     let web = bench.web()?;
     let owner = format!("{}\r\n", web.session.replace("{session}", &bench.web_session()?));

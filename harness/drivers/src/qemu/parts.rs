@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+/// How long QEMU may take to start.
+const START: Duration = Duration::from_secs(30);
 /// Nothing of the machine outlives its process.
 const OFF_MIN: Duration = Duration::from_millis(20);
 
@@ -22,7 +24,11 @@ impl Power for QemuPower {
         match ask {
             PowerAsk::Off => process.off(),
             PowerAsk::On if process.alive() => {}
-            PowerAsk::On => process.on(wait)?,
+            PowerAsk::On => {
+                // A process is started: a loaded host takes longer than an adapter does.
+                let until = wait.until.max(process.time.now() + START);
+                process.on(&Wait { until, cancel: wait.cancel.clone() })?;
+            }
         }
         process.asked = ask;
         Ok(())

@@ -240,7 +240,7 @@ fn empty(reader: &mut Reader<'_>, catalogue: &Catalogue, span: Range<usize>, ent
 const CHOICES: &[(u8, &str, &[&str])] = &[
     (1, "over", &["console", "token", "web", "certificate"]),
     (7, "via", &["update-channel", "server", "command"]),
-    (7, "format", &["mcuboot"]),
+    (7, "format", &["mcuboot", "opaque"]),
     (7, "downgrade", &["refused", "allowed"]),
     (7, "same-version", &["refused", "allowed"]),
     (10, "scheme", &["plain", "sealed", "hashed", "secure-element"]),

@@ -4,6 +4,7 @@ pub mod command;
 pub mod modem;
 pub mod pull;
 pub mod push;
+pub mod ssh;
 
 use super::port::Port;
 use super::{Place, Section, Settings, Wiring};
@@ -33,6 +34,8 @@ pub enum UpdateDriver {
     HttpPull(pull::Pull),
     /// The user's program.
     Command(command::Command),
+    /// The update stack of a Linux board, worked by command lines over SSH.
+    Ssh(Box<ssh::Ssh>),
 }
 
 #[derive(Deserialize)]
@@ -46,7 +49,7 @@ impl Settings for UdpSettings {
 }
 
 impl UpdateDriver {
-    const NAMES: &'static [&'static str] = &["emulator", "smp", "smp-udp", "xmodem", "ymodem", "http-push", "http-pull", "command"];
+    const NAMES: &'static [&'static str] = &["emulator", "smp", "smp-udp", "xmodem", "ymodem", "http-push", "http-pull", "command", "ssh"];
 
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, RigFileError> {
         match section.driver() {
@@ -57,6 +60,7 @@ impl UpdateDriver {
             "http-push" => push::Push::read(section).map(Box::new).map(Self::HttpPush),
             "http-pull" => pull::Pull::read(section).map(Self::HttpPull),
             "command" => command::Command::read(section).map(Self::Command),
+            "ssh" => ssh::Ssh::read(section).map(Box::new).map(Self::Ssh),
             _ => Err(section.no_driver(Self::NAMES)),
         }
     }
@@ -67,7 +71,7 @@ impl UpdateDriver {
             Self::Emulator => Wiring::Emulator,
             Self::Smp(port) => port.wiring(),
             Self::Modem(modem) => modem.port.wiring(),
-            Self::SmpUdp { .. } | Self::HttpPush(_) | Self::HttpPull(_) | Self::Command(_) => Wiring::Real,
+            Self::SmpUdp { .. } | Self::HttpPush(_) | Self::HttpPull(_) | Self::Command(_) | Self::Ssh(_) => Wiring::Real,
         }
     }
 
@@ -76,7 +80,7 @@ impl UpdateDriver {
         match self {
             Self::Smp(port) => port.qemu_line(),
             Self::Modem(modem) => modem.port.qemu_line(),
-            Self::Emulator | Self::SmpUdp { .. } | Self::HttpPush(_) | Self::HttpPull(_) | Self::Command(_) => None,
+            Self::Emulator | Self::SmpUdp { .. } | Self::HttpPush(_) | Self::HttpPull(_) | Self::Command(_) | Self::Ssh(_) => None,
         }
     }
 
@@ -90,6 +94,7 @@ impl UpdateDriver {
             Self::HttpPush(push) => push.open(place).map(Some),
             Self::HttpPull(pull) => pull.open(place).map(Some),
             Self::Command(command) => command.open(place).map(Some),
+            Self::Ssh(ssh) => ssh.open(place).map(Some),
         }
     }
 }

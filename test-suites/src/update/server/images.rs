@@ -133,11 +133,11 @@ fn devise(bench: &mut Bench, lab: &Lab, source: &Source, base: &Genuine) -> Resu
     let honest = |variant: Variant, version: &str| Offer { pages: source.pages(version, &variant.bytes), variant };
     let mut all: Vec<Offer> = made.into_iter().map(|v| honest(v, &version)).collect();
     if let Some(file) = &lab.bind.other_model {
-        let bytes = Genuine::load(bench, file)?.bytes;
+        let bytes = Genuine::load(bench, &lab.bind, file)?.bytes;
         all.push(honest(matrix::supplied("other-model", "genuine newer image of another model", bytes, Expect::Refused), &version));
     }
     if let Some(file) = &lab.bind.old_counter {
-        let image = Genuine::load(bench, file)?;
+        let image = Genuine::load(bench, &lab.bind, file)?;
         if lab.counter.is_some_and(|now| image.counter < now) {
             let variant = matrix::supplied("old-counter", "newer image with an older security counter", image.bytes.clone(), Expect::Refused);
             all.push(honest(variant, "99.0.0"));
@@ -177,7 +177,7 @@ fn exchanged(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tr
         return Err(Trouble::NoOpportunity("no request for the image was seen while it was installed".to_owned()));
     }
     let base = lab.next()?;
-    let forged = steps::forged(&base)?;
+    let forged = steps::forged(bench, &lab, &base)?;
     // As many requests as this image takes, by what the last one took.
     let whole = (requests * base.bytes.len()).div_ceil(first.bytes.len()).max(1);
     let mut after: Vec<usize> = vec![1, whole / 2, whole.saturating_sub(1), whole];
