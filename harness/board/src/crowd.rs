@@ -11,7 +11,7 @@ const LOOKS: usize = 16;
 /// No machine is taken to be more crowded than this.
 const MOST: u32 = 40;
 
-/// The kernel's count of what is ready to run, looked at now and then.
+/// This machine's count of what is ready to run, looked at now and then.
 pub struct Crowd {
     /// `/proc/loadavg`; without it every machine counts as empty.
     load: Option<File>,
@@ -21,13 +21,14 @@ pub struct Crowd {
     looked: Option<Instant>,
 }
 
-impl Crowd {
-    /// Of this machine.
-    pub fn new() -> Self {
+impl Default for Crowd {
+    fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
         Self { load: File::open("/proc/loadavg").ok(), processors, seen: [1; LOOKS], at: 0, looked: None }
     }
+}
 
+impl Crowd {
     /// How much longer everything takes than on a machine of one's own: 1 where there is a processor for everybody, else twice as many times as
     /// there are tasks to a processor, by the most crowded of the last looks.
     pub fn factor(&mut self) -> u32 {
@@ -80,6 +81,6 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_asked() {
-        assert!((1..=MOST).contains(&Crowd::new().factor()));
+        assert!((1..=MOST).contains(&Crowd::default().factor()));
     }
 }

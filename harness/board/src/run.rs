@@ -154,7 +154,7 @@ impl Board {
             supervisor,
             ran: false,
             moved: Instant::now(),
-            crowd: Crowd::new(),
+            crowd: Crowd::default(),
         };
         Ok((board, ready))
     }
