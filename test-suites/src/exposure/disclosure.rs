@@ -98,6 +98,8 @@ fn strangers(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tr
     }
     // The announcement comes with the link.
     bench.net_down()?;
+    // Long enough for any device to notice.
+    bench.sleep(Duration::from_secs(2))?;
     bench.forget_sights()?;
     bench.net_up()?;
     let mut told = pages(bench)?;
