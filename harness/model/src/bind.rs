@@ -505,6 +505,9 @@ pub struct ResBind {
     /// An act whose news must reach the service once, after the outage; `{value}` is the rig's choice.
     #[serde(default)]
     pub event: Option<Action>,
+    /// Values that `event` takes as `{value}`, at least two: news that differ from those before.
+    #[serde(default)]
+    pub event_values: Vec<String>,
     /// Topic of that news; `{serial}` is the unit's.
     #[serde(default)]
     pub event_topic: Option<String>,

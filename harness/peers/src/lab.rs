@@ -140,13 +140,11 @@ impl Network for HostLab {
         if !up && self.cable.is_none() {
             return Err(ChannelError::new(ErrorKind::Unsupported, "pull the device's link: the rig names no way to"));
         }
-        // Nothing passes while the cable is under way.
-        if !up {
-            self.ground.cable.send_replace(false);
-        }
-        self.pull(up)?;
-        self.ground.cable.send_replace(up);
-        Ok(())
+        // The lab lets go before the cable is out, and listens before it is in: what a device says at once is heard.
+        let before = self.ground.cable.send_replace(up);
+        self.pull(up).inspect_err(|_| {
+            self.ground.cable.send_replace(before);
+        })
     }
 
     fn connect(&mut self, dial: &Dial, wait: &Wait) -> Result<Dialled, ChannelError> {

@@ -9,7 +9,7 @@
 //!
 //! News that is told on two connections is told once more because its acknowledgement may have been lost, which MQTT allows (3.1.1, section 4.3.2); on one it is not.
 
-use super::local::{GOES_ON, NETWORK, answers, online};
+use super::local::{GOES_ON, NETWORK, answers, online, values};
 use super::{BUDGET, NEEDS};
 use crate::report::{Report, each_row};
 use proofbench_channel::network::{BrokerConduct, Certificate, Fault, Front, Seen, Sight, Trade};
@@ -90,6 +90,7 @@ impl Declared {
 
 fn disturbed(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Trouble> {
     let Some(bind) = row.res().cloned() else { return Ok(()) };
+    let values = values(&bind)?;
     let (Some(function), Some(event), Some(topic)) = (bind.local, bind.event, bind.event_topic) else {
         return Err(Trouble::IxitMissing("`local`, `event` and `event-topic` of a mechanism against network outage".to_owned()));
     };
@@ -107,7 +108,7 @@ fn disturbed(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Tr
         if online(bench, back)?.is_none() {
             return Err(Trouble::NoOpportunity(format!("the device does not reach its service before it is tried how {}", trial.about)));
         }
-        wrong.extend(one(bench, &declared, trial, ["eco", "heat"][n % 2])?.into_iter().map(|what| format!("{}: {what}", trial.about)));
+        wrong.extend(one(bench, &declared, trial, &values[n % values.len()])?.into_iter().map(|what| format!("{}: {what}", trial.about)));
         if !wrong.is_empty() {
             // What comes after this may come of it.
             break;

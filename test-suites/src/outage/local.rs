@@ -8,7 +8,7 @@
 use super::{BUDGET, NEEDS};
 use crate::report::{Report, each_row};
 use proofbench_channel::network::{BrokerConduct, Certificate, Front, Sight, Trade};
-use proofbench_model::bind::{Action, ComBind};
+use proofbench_model::bind::{Action, ComBind, ResBind};
 use proofbench_model::dossier::Row;
 use proofbench_runner::bench::{Did, resolver};
 use proofbench_runner::{Bench, Check, Trouble};
@@ -67,10 +67,10 @@ fn local(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troubl
     let cloud = cloud.ok_or_else(|| Trouble::IxitMissing("a client of 11-ComMech that carries the news".to_owned()))?;
     answers(bench, &function)?.ok_or_else(|| Trouble::NoOpportunity("the local function does not answer before the outage".to_owned()))?;
     online(bench, back)?.ok_or_else(|| Trouble::NoOpportunity("the device does not reach its service before the outage".to_owned()))?;
-    let values = ["eco", "heat"];
+    let values = values(&bind)?;
     let (mut stopped, mut news) = (Vec::new(), Vec::new());
     for (n, outage) in OUTAGES.iter().enumerate() {
-        let value = values[n % 2];
+        let value = values[n % values.len()].as_str();
         begin(bench, &cloud, *outage)?;
         let boots = bench.boots_seen();
         bench.forget_sights()?;
@@ -121,6 +121,15 @@ fn local(bench: &mut Bench, row: &Row, report: &mut Report) -> Result<(), Troubl
         }
     }
     Ok(())
+}
+
+/// Values of news that differ from one another.
+pub(super) fn values(bind: &ResBind) -> Result<Vec<String>, Trouble> {
+    let distinct: std::collections::BTreeSet<&String> = bind.event_values.iter().collect();
+    match distinct.len() >= 2 {
+        true => Ok(bind.event_values.clone()),
+        false => Err(Trouble::IxitMissing("`event-values`, at least two, of a mechanism against network outage".to_owned())),
+    }
 }
 
 /// How often these news arrived; what was sent again on a connection that had not acknowledged it is counted once.
