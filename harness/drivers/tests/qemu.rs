@@ -105,6 +105,7 @@ fn the_console_conforms_with_and_without_power() -> Outcome {
     bench.switch(PowerAsk::On);
     // What is typed before the guest has set its line up is lost.
     bench.hear(b"B\n");
+    bench.switch(PowerAsk::On);
     conformance::console(&mut *bench.console, &mut RealClock(bench.time), b"say\r", b"say\r")
 }
 

@@ -23,7 +23,13 @@ impl Power for QemuPower {
         }
         match ask {
             PowerAsk::Off => process.off(),
-            PowerAsk::On if process.alive() => {}
+            // Asked whether it runs. QEMU then looks again which lines its guest listens on, which it does not do by itself when a guest with nothing
+            // else to do has just switched its receiver on.
+            PowerAsk::On if process.alive() => {
+                if let Some(qmp) = process.qmp() {
+                    qmp.execute("query-status", wait)?;
+                }
+            }
             PowerAsk::On => {
                 // A process is started: a loaded host takes longer than an adapter does.
                 let until = wait.until.max(process.time.now() + START);
